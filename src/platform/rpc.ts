@@ -1,0 +1,174 @@
+/**
+ * The RPC surface of every Durable Object, in one place: what the gateway, the consumers and the
+ * objects call on each other. Plain data in, `Result` out; expected failures are values. New
+ * fields are optional, so that a caller of the previous release keeps working during a deploy.
+ */
+import type {
+  ConversationState,
+  ConversationType,
+  MemberState,
+  RoomRecord,
+  Role,
+  StoredMessage,
+} from "../domain/records.ts";
+import type { Result } from "../protocol/errors.ts";
+import type { Content, Device, Message } from "../protocol/things.ts";
+
+/** Who asks: what the access token says. */
+export type Actor = { userId: string; isGuest: boolean; isAdmin: boolean };
+
+/** One send, already valid by schema; the room decides the rest. */
+export type SendCommand = {
+  actor: Actor;
+  clientMsgId: string;
+  messageType: "text" | "image" | "file" | "system";
+  content: Content;
+  replyTo?: string;
+  mentions?: string[];
+};
+
+/** What a member sees of a conversation. */
+export type RoomView = {
+  conversation: ConversationState;
+  headSeqId: number;
+  role: Role;
+  readSeqId: number;
+};
+
+/**
+ * A change of a room with the SQL records that it made. The REST handler writes the records
+ * through to SQL in the same request and then calls `settled(outboxIds)`; when that fails, the
+ * room's outbox sends them through the persist queue.
+ */
+export type RoomChange<T> = { value: T; records: RoomRecord[]; outboxIds: number[] };
+
+export type CreateRoom = {
+  type: ConversationType;
+  name?: string;
+  /** Creator first; the owner of a group. At most `maxMembers` ids, no repetition. */
+  memberIds: string[];
+  maxMembers?: number;
+};
+
+/** A page of a room's log, ascending. */
+export type HistoryPage = { messages: StoredMessage[]; headSeqId: number };
+
+export interface RoomRpc {
+  /** One outcome for each send, in the same order. Durable when the call returns. */
+  append(sends: SendCommand[]): Promise<Result<StoredMessage>[]>;
+  /** Idempotent: creating the same direct conversation again answers the existing one. */
+  create(command: CreateRoom): Promise<Result<RoomChange<RoomView>>>;
+  view(actor: Actor): Promise<Result<RoomView>>;
+  /** `before` and `after` are exclusive sequences; neither: the newest. */
+  history(
+    actor: Actor,
+    page: { before?: number; after?: number; limit: number },
+  ): Promise<Result<HistoryPage>>;
+  /** Members ordered by user id, after `cursor` (exclusive). */
+  members(
+    actor: Actor,
+    page: { cursor?: string; limit: number },
+  ): Promise<Result<{ items: MemberState[]; nextCursor: string | null }>>;
+  addMembers(
+    actor: Actor,
+    userIds: string[],
+  ): Promise<
+    Result<RoomChange<{ added: MemberState[]; failed: { userId: string; code: number }[] }>>
+  >;
+  /** Removing oneself is leaving. */
+  removeMember(actor: Actor, userId: string): Promise<Result<RoomChange<{ dismissed: boolean }>>>;
+  /** Not for the world room, whose pointers live in `UserSession`. */
+  markRead(
+    actor: Actor,
+    seqId: number,
+  ): Promise<Result<RoomChange<{ readSeqId: number; unreadCount: number }>>>;
+  typing(actor: Actor): Promise<Result<void>>;
+
+  /** The REST handler wrote these outbox rows through to SQL, or a consumer handled them. */
+  settled(outboxIds: number[]): Promise<void>;
+  /** Persist consumer: messages `fromSeqId..toSeqId` are in SQL. */
+  persisted(fromSeqId: number, toSeqId: number, outboxIds: number[]): Promise<void>;
+  /** Persist consumer gave up on a batch for now; the room tells the senders and tries again later. */
+  persistFailed(fromSeqId: number, toSeqId: number): Promise<void>;
+  /** Fan-out consumer: everything up to `toSeqId` has been handed to the shards or members. */
+  fannedOut(toSeqId: number): Promise<void>;
+  /** For consumers and shards, without a membership check: log rows after `after`, and members. */
+  readLog(
+    after: number,
+    limit: number,
+  ): Promise<{ messages: StoredMessage[]; headSeqId: number; firstSeqId: number }>;
+  memberIds(after: string, limit: number): Promise<string[]>;
+}
+
+/** Account facts that the session stores at sign-in, from SQL. */
+export type SignInUser = { userId: string; isGuest: boolean; role: "user" | "admin" };
+
+export type DeviceWish = {
+  id?: string;
+  kind?: "web" | "ios" | "android" | "desktop" | "bot";
+  name?: string;
+};
+
+export type SignedIn = {
+  deviceId: string;
+  /** Opaque, single use; holds the user id so that the gateway finds the object. */
+  refreshToken: string;
+};
+
+export interface SessionRpc {
+  /** After the password was checked: makes or reuses a device and begins a refresh family. */
+  signIn(user: SignInUser, device: DeviceWish): Promise<Result<SignedIn>>;
+  /** Rotates; a reused token revokes its family and closes that device's sockets (UNAUTHENTICATED). */
+  refresh(refreshToken: string): Promise<Result<SignedIn & { user: SignInUser }>>;
+  signOut(deviceId: string): Promise<Result<void>>;
+  devices(currentDeviceId: string): Promise<Device[]>;
+  /** NOT_FOUND when there is no such device. Its sockets close, its tokens die. */
+  removeDevice(deviceId: string): Promise<Result<void>>;
+  /** Asked for every authenticated REST call: device alive, not banned, within the rate. */
+  admit(
+    deviceId: string,
+    issuedAtMs: number,
+  ): Promise<Result<{ isGuest: boolean; role: "user" | "admin" }>>;
+  /** Guest became a user, or role changed: kept with the devices. */
+  accountChanged(user: SignInUser): Promise<void>;
+  /** REST send: the same lane as the sockets use, so that one user's order holds. */
+  send(actor: Actor, conversationId: string, command: Omit<SendCommand, "actor">): Promise<Result<Message>>;
+  /** World room only: pointer kept here; answers the pointer after the change. */
+  markWorldRead(seqId: number, headSeqId: number): Promise<number>;
+  worldReadSeqId(): Promise<number>;
+  /**
+   * Serialised frames for every open socket of the user (or all but the named device's).
+   * Answers how many sockets were open: 0 tells the caller that the user is away.
+   */
+  deliver(frames: string[]): Promise<number>;
+  /** Own changes (read pointer, settings) to the user's other devices. */
+  deliverToOthers(deviceId: string, frames: string[]): Promise<number>;
+  /** Durably arms this user's alarm so that SQL outbox rows written next are never forgotten. */
+  watchOutbox(): Promise<void>;
+}
+
+export interface ShardRpc {
+  /** A user's session wants this room's frames; a lease, renewed while the user is connected. */
+  register(userId: string): Promise<void>;
+  unregister(userId: string): Promise<void>;
+  /** Sends of this shard's users, batched upwards; outcomes in order. */
+  send(sends: SendCommand[]): Promise<Result<StoredMessage>[]>;
+  /** From the fan-out consumer; a hole before `fromSeqId` is healed from the log. */
+  push(task: { fromSeqId: number; toSeqId: number; messages: StoredMessage[] }): Promise<void>;
+  readers(): Promise<{ sockets: number; sessions: number }>;
+}
+
+/** Commands of the cache, the dialect of Redis, as much as we use of it. */
+export type CacheCommand =
+  | ["GET", string]
+  | ["MGET", ...string[]]
+  | ["SET", string, string, number?] // key, value, life in ms
+  | ["SETNX", string, string, number?]
+  | ["DEL", ...string[]]
+  | ["ZADD", string, number, ...(string | number)[]] // key, max size kept, score, member, …
+  | ["ZRANGE", string, number, number];
+export type CacheReply = string | number | null | (string | null)[];
+
+export interface CacheRpc {
+  pipeline(commands: CacheCommand[]): Promise<CacheReply[]>;
+}
