@@ -4,54 +4,27 @@
  * fields are optional, so that a caller of the previous release keeps working during a deploy.
  */
 import type {
-  ConversationState,
-  ConversationType,
-  MemberState,
-  RoomRecord,
-  Role,
-  StoredMessage,
-} from "../domain/records.ts";
+  Actor,
+  AddedMembers,
+  CreateRoom,
+  HistoryPage,
+  RoomChange,
+  RoomView,
+  SendCommand,
+} from "../domain/commands.ts";
+import type { MemberState, StoredMessage } from "../domain/records.ts";
 import type { Result } from "../protocol/errors.ts";
-import type { Content, Device, Message } from "../protocol/things.ts";
+import type { Device, Message } from "../protocol/things.ts";
 
-/** Who asks: what the access token says. */
-export type Actor = { userId: string; isGuest: boolean; isAdmin: boolean };
-
-/** One send, already valid by schema; the room decides the rest. */
-export type SendCommand = {
-  actor: Actor;
-  clientMsgId: string;
-  messageType: "text" | "image" | "file" | "system";
-  content: Content;
-  replyTo?: string;
-  mentions?: string[];
-};
-
-/** What a member sees of a conversation. */
-export type RoomView = {
-  conversation: ConversationState;
-  headSeqId: number;
-  role: Role;
-  readSeqId: number;
-};
-
-/**
- * A change of a room with the SQL records that it made. The REST handler writes the records
- * through to SQL in the same request and then calls `settled(outboxIds)`; when that fails, the
- * room's outbox sends them through the persist queue.
- */
-export type RoomChange<T> = { value: T; records: RoomRecord[]; outboxIds: number[] };
-
-export type CreateRoom = {
-  type: ConversationType;
-  name?: string;
-  /** Creator first; the owner of a group. At most `maxMembers` ids, no repetition. */
-  memberIds: string[];
-  maxMembers?: number;
-};
-
-/** A page of a room's log, ascending. */
-export type HistoryPage = { messages: StoredMessage[]; headSeqId: number };
+export type {
+  Actor,
+  AddedMembers,
+  CreateRoom,
+  HistoryPage,
+  RoomChange,
+  RoomView,
+  SendCommand,
+} from "../domain/commands.ts";
 
 export interface RoomRpc {
   /** One outcome for each send, in the same order. Durable when the call returns. */
@@ -69,18 +42,15 @@ export interface RoomRpc {
     actor: Actor,
     page: { cursor?: string; limit: number },
   ): Promise<Result<{ items: MemberState[]; nextCursor: string | null }>>;
-  addMembers(
-    actor: Actor,
-    userIds: string[],
-  ): Promise<
-    Result<RoomChange<{ added: MemberState[]; failed: { userId: string; code: number }[] }>>
-  >;
+  addMembers(actor: Actor, userIds: string[]): Promise<Result<RoomChange<AddedMembers>>>;
   /** Removing oneself is leaving. */
   removeMember(actor: Actor, userId: string): Promise<Result<RoomChange<{ dismissed: boolean }>>>;
   /** Not for the world room, whose pointers live in `UserSession`. */
   markRead(
     actor: Actor,
     seqId: number,
+    /** The caller writes the records through to SQL itself (REST); else the outbox does at once. */
+    writesThrough: boolean,
   ): Promise<Result<RoomChange<{ readSeqId: number; unreadCount: number }>>>;
   typing(actor: Actor): Promise<Result<void>>;
 
@@ -141,6 +111,8 @@ export interface SessionRpc {
    * Answers how many sockets were open: 0 tells the caller that the user is away.
    */
   deliver(frames: string[]): Promise<number>;
+  /** As `deliver`, for a big room: only sockets that have not unsubscribed from it count. */
+  deliverBigRoom(conversationId: string, frames: string[]): Promise<number>;
   /** Own changes (read pointer, settings) to the user's other devices. */
   deliverToOthers(deviceId: string, frames: string[]): Promise<number>;
   /** Durably arms this user's alarm so that SQL outbox rows written next are never forgotten. */

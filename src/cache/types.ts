@@ -1,0 +1,21 @@
+/** The cache as the rest of the Worker sees it: one call, several commands, answers in order. */
+import type { CacheCommand, CacheReply } from "../platform/rpc.ts";
+
+export type { CacheCommand, CacheReply } from "../platform/rpc.ts";
+
+export interface Cache {
+  /** Throws when the cache cannot be reached: callers go on without it. */
+  pipeline(commands: CacheCommand[]): Promise<CacheReply[]>;
+}
+
+/** Keys and lives. Source: DESIGN section 4 "Cache". */
+export const CACHE_KEYS = {
+  online: (userId: string) => `user:online:${userId}`,
+  headSeqId: (conversationId: string) => `conv_seq:${conversationId}`,
+  hotMessages: (conversationId: string) => `hot_messages:${conversationId}`,
+  /**
+   * Since when the cache has held presence without being emptied, epoch milliseconds. Presence
+   * that is absent proves somebody away only if the cache is older than a lease.
+   */
+  presenceSince: "presence:since",
+} as const;

@@ -1,0 +1,58 @@
+/** What callers ask of the core, and what it answers. Plain data: all of it crosses RPC. */
+import type { Content } from "../protocol/things.ts";
+import type {
+  ConversationState,
+  ConversationType,
+  MemberState,
+  RoomRecord,
+  Role,
+  StoredMessage,
+} from "./records.ts";
+
+/** Who asks: what the access token says. */
+export type Actor = { userId: string; isGuest: boolean; isAdmin: boolean };
+
+/** One send, already valid by schema; the room decides the rest. */
+export type SendCommand = {
+  actor: Actor;
+  clientMsgId: string;
+  messageType: "text" | "image" | "file" | "system";
+  content: Content;
+  replyTo?: string;
+  mentions?: string[];
+};
+
+/** What a member sees of a conversation. */
+export type RoomView = {
+  conversation: ConversationState;
+  headSeqId: number;
+  role: Role;
+  readSeqId: number;
+};
+
+/**
+ * A change of a room with the SQL records that it made. The REST handler writes the records
+ * through to SQL in the same request and then calls `settled(outboxIds)`; when that fails, the
+ * room's outbox sends them through the persist queue.
+ */
+export type RoomChange<T> = { value: T; records: RoomRecord[]; outboxIds: number[] };
+
+export type CreateRoom = {
+  type: ConversationType;
+  name?: string;
+  /** Creator first; the owner of a group. At most `maxMembers` ids, no repetition. */
+  memberIds: string[];
+  maxMembers?: number;
+};
+
+/**
+ * A page of a room's log, ascending. Rows before `firstSeqId` have left the log (they are old and
+ * in SQL): a page that ends there continues in SQL.
+ */
+export type HistoryPage = { messages: StoredMessage[]; headSeqId: number; firstSeqId: number };
+
+/** Outcome of adding members: who is in now, and why the others are not. */
+export type AddedMembers = {
+  added: MemberState[];
+  failed: { userId: string; code: number }[];
+};

@@ -1,0 +1,29 @@
+/**
+ * Presence as a lease. A connected user holds a key in the cache; the key runs out by itself when
+ * the server dies, so nobody stays online for ever. Leaving is announced only after a while away:
+ * a quick reconnect is not seen by anyone.
+ */
+
+/** Life of `user:online:{id}`. Source: DESIGN section 4, L1. */
+export const PRESENCE_TTL_MS = 5 * 60_000;
+/** Renewed well before its end, by an alarm that also sweeps sockets whose client is gone. */
+export const PRESENCE_RENEW_MS = 2 * 60_000;
+/** Away for so long is offline. Source: WIRE, `friend-offline`. */
+export const OFFLINE_AFTER_MS = 30_000;
+/** A client pings so often. */
+export const HEARTBEAT_SECONDS = 30;
+/** A socket without a ping for so long is a ghost: three heartbeats and some network. */
+export const GHOST_AFTER_MS = 100_000;
+
+/** Times at which a session must wake, epoch milliseconds; absent when there is no reason. */
+export type SessionDue = { renewAt?: number; offlineAt?: number; outboxAt?: number };
+
+/** One object has one alarm: the earliest of its reasons. */
+export function nextAlarm(due: SessionDue): number | undefined {
+  const times = [due.renewAt, due.offlineAt, due.outboxAt].filter((at) => at !== undefined);
+  return times.length === 0 ? undefined : Math.min(...times);
+}
+
+export function onlineKey(userId: string): string {
+  return `user:online:${userId}`;
+}

@@ -1,0 +1,302 @@
+/**
+ * One conversation: the object that gives out its sequence numbers. An adapter around `RoomCore`:
+ * calls come in, the core decides and commits, its effects are carried out. Alarms are set in the
+ * same commit; everything else waits for one timer, so that acknowledgements leave first.
+ */
+import { DurableObject } from "cloudflare:workers";
+import type { Bus } from "../bus/types.ts";
+import { queuesBus } from "../bus/queues.ts";
+import { CACHE_KEYS, type Cache, type CacheCommand } from "../cache/types.ts";
+import { embeddedCache } from "../cache/embedded.ts";
+import type {
+  Actor,
+  AddedMembers,
+  CreateRoom,
+  HistoryPage,
+  RoomChange,
+  RoomView,
+  SendCommand,
+} from "../domain/commands.ts";
+import { PRESENCE_TTL_MS } from "../domain/presence.ts";
+import type { MemberState, StoredMessage } from "../domain/records.ts";
+import { HOT_MESSAGES, RoomCore, type RoomEffect } from "../domain/room.ts";
+import { addMembers, createConversation, markRead, removeMember } from "../domain/roomChanges.ts";
+import { requireMember } from "../domain/membership.ts";
+import { systemClock } from "../platform/clock.ts";
+import { messagesFrame } from "../platform/frameText.ts";
+import type { RoomRpc } from "../platform/rpc.ts";
+import { cacheShards } from "../platform/settings.ts";
+import { sessionOf } from "../platform/stubs.ts";
+import type { Result } from "../protocol/errors.ts";
+import { ok } from "../protocol/errors.ts";
+import type { TopicName } from "../protocol/events.ts";
+import { describeError, log } from "../telemetry/log.ts";
+import { RoomSqlStore } from "./RoomSqlStore.ts";
+
+export class ConversationRoom extends DurableObject<Env> implements RoomRpc {
+  readonly #core: RoomCore;
+  readonly #bus: Bus;
+  readonly #cache: Cache;
+  /** Effects that wait for the timer, in order. */
+  #waiting: RoomEffect[] = [];
+  #timerArmed = false;
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env);
+    this.#bus = queuesBus(env);
+    this.#cache = embeddedCache(env, cacheShards(env));
+    const store = new RoomSqlStore(ctx.storage);
+    this.#core = new RoomCore(ctx.id.name ?? "", store, Math.random, systemClock.now());
+    this.#apply();
+  }
+
+  // ---- RPC: messages
+
+  append(sends: SendCommand[]): Promise<Result<StoredMessage>[]> {
+    return this.#call((now) => this.#core.append(sends, now));
+  }
+
+  history(
+    actor: Actor,
+    page: { before?: number; after?: number; limit: number },
+  ): Promise<Result<HistoryPage>> {
+    return this.#call(() => this.#core.history(actor, page));
+  }
+
+  readLog(after: number, limit: number): Promise<HistoryPage> {
+    return this.#call(() => this.#core.readLog(after, limit));
+  }
+
+  // ---- RPC: the conversation and its members
+
+  create(command: CreateRoom): Promise<Result<RoomChange<RoomView>>> {
+    return this.#call((now) => createConversation(this.#core, command, now));
+  }
+
+  view(actor: Actor): Promise<Result<RoomView>> {
+    return this.#call(() => this.#core.view(actor));
+  }
+
+  members(
+    actor: Actor,
+    page: { cursor?: string; limit: number },
+  ): Promise<Result<{ items: MemberState[]; nextCursor: string | null }>> {
+    return this.#call(() => {
+      const found = requireMember(this.#core.state, this.#core.member(actor.userId), actor);
+      if (!found.ok) {
+        return found;
+      }
+      const items = this.#core.members(page.cursor ?? "", page.limit);
+      const nextCursor = items.length < page.limit ? null : (items.at(-1)?.userId ?? null);
+      return ok({ items, nextCursor });
+    });
+  }
+
+  memberIds(after: string, limit: number): Promise<string[]> {
+    return this.#call(() => this.#core.members(after, limit).map((member) => member.userId));
+  }
+
+  addMembers(actor: Actor, userIds: string[]): Promise<Result<RoomChange<AddedMembers>>> {
+    return this.#call((now) => addMembers(this.#core, actor, userIds, now));
+  }
+
+  removeMember(actor: Actor, userId: string): Promise<Result<RoomChange<{ dismissed: boolean }>>> {
+    return this.#call((now) => removeMember(this.#core, actor, userId, now));
+  }
+
+  markRead(
+    actor: Actor,
+    seqId: number,
+    writesThrough: boolean,
+  ): Promise<Result<RoomChange<{ readSeqId: number; unreadCount: number }>>> {
+    return this.#call((now) => markRead(this.#core, actor, seqId, writesThrough, now));
+  }
+
+  typing(actor: Actor): Promise<Result<void>> {
+    return this.#call(() => this.#core.typing(actor));
+  }
+
+  // ---- RPC: from the consumers
+
+  settled(outboxIds: number[]): Promise<void> {
+    return this.#call((now) => this.#core.settled(outboxIds, now));
+  }
+
+  persisted(fromSeqId: number, toSeqId: number, outboxIds: number[]): Promise<void> {
+    return this.#call((now) => this.#core.persisted(fromSeqId, toSeqId, outboxIds, now));
+  }
+
+  persistFailed(fromSeqId: number, toSeqId: number): Promise<void> {
+    return this.#call((now) => this.#core.persistFailed(fromSeqId, toSeqId, now));
+  }
+
+  fannedOut(toSeqId: number): Promise<void> {
+    return this.#call((now) => this.#core.fannedOut(toSeqId, now));
+  }
+
+  override alarm(): Promise<void> {
+    return this.#call((now) => this.#core.onAlarm(now));
+  }
+
+  // ---- effects
+
+  /** One step of the core; its answer waits for the commit by the platform's output gate. */
+  #call<T>(step: (now: number) => T): Promise<T> {
+    const answer = step(systemClock.now());
+    this.#apply();
+    return Promise.resolve(answer);
+  }
+
+  /** Alarms at once, in the commit of the step; the rest by one timer, after the answer has left. */
+  #apply(): void {
+    for (const effect of this.#core.takeEffects()) {
+      if (effect.kind === "alarm") {
+        void this.ctx.storage.setAlarm(effect.at);
+      } else {
+        this.#waiting.push(effect);
+      }
+    }
+    if (this.#waiting.length > 0 && !this.#timerArmed) {
+      this.#timerArmed = true;
+      setTimeout(() => this.#drain(), 0);
+    }
+  }
+
+  #drain(): void {
+    this.#timerArmed = false;
+    while (this.#waiting.length > 0) {
+      for (const effect of this.#waiting.splice(0)) {
+        this.#carryOut(effect);
+      }
+    }
+  }
+
+  /** The answer to an effect: what it leads to needs no timer, no acknowledgement waits behind it. */
+  #answer(step: (now: number) => void): void {
+    step(systemClock.now());
+    for (const effect of this.#core.takeEffects()) {
+      if (effect.kind === "alarm") {
+        void this.ctx.storage.setAlarm(effect.at);
+      } else if (this.#timerArmed) {
+        this.#waiting.push(effect);
+      } else {
+        this.#carryOut(effect);
+      }
+    }
+  }
+
+  #carryOut(effect: Exclude<RoomEffect, { kind: "alarm" }>): void {
+    switch (effect.kind) {
+      case "deliver":
+        return this.#deliver(effect);
+      case "push":
+        return void sessionOf(this.env, effect.userId)
+          .deliver(effect.frames.map((frame) => JSON.stringify(frame)))
+          .catch((error: unknown) => this.#lost("push", error));
+      case "cache":
+        return void this.#updateCache(effect);
+      case "persist": {
+        const { batch } = effect;
+        return void this.#bus
+          .publish("gochat.messages.persist", [{ key: batch.conversationId, body: batch }])
+          .catch((error: unknown) => {
+            this.#lost("persist batch", error);
+            this.#answer((now) => this.#core.persistRefused(now));
+          });
+      }
+      case "publish":
+        return void this.#publish(effect.rows);
+      case "fanout":
+        return void this.#bus
+          .publish("gochat.tasks.fanout", [{ key: effect.task.conversationId, body: effect.task }])
+          .catch((error: unknown) => {
+            this.#lost("fan-out task", error);
+            this.#answer((now) => this.#core.fanoutRefused(now));
+          });
+      case "timer":
+        setTimeout(
+          () => this.#answer((now) => this.#core.onTimer(effect.name, now)),
+          effect.inMs,
+        );
+    }
+  }
+
+  #deliver(effect: Extract<RoomEffect, { kind: "deliver" }>): void {
+    const { from, to } = effect;
+    // Serialised once for all receivers of the batch.
+    const frames = [messagesFrame(effect.messages)];
+    for (const userId of effect.userIds) {
+      sessionOf(this.env, userId)
+        .deliver(frames)
+        .then(
+          (sockets) =>
+            this.#answer((now) => this.#core.delivered(userId, { from, to }, sockets, now)),
+          (error: unknown) => {
+            this.#lost("delivery", error);
+            this.#answer((now) => this.#core.delivered(userId, { from, to }, "failed", now));
+          },
+        );
+    }
+  }
+
+  /** Head, hot messages and the presence of whom the rounds do not know, in one pipeline. */
+  async #updateCache(effect: Extract<RoomEffect, { kind: "cache" }>): Promise<void> {
+    const id = this.#core.conversationId;
+    const commands: CacheCommand[] = [
+      ["SET", CACHE_KEYS.headSeqId(id), String(effect.headSeqId)],
+    ];
+    if (effect.messages.length > 0) {
+      commands.push([
+        "ZADD",
+        CACHE_KEYS.hotMessages(id),
+        HOT_MESSAGES,
+        ...effect.messages.flatMap((message) => [message.seqId, JSON.stringify(message)]),
+      ]);
+    }
+    const asked = effect.presenceOf;
+    if (asked.length > 0) {
+      commands.push(["SETNX", CACHE_KEYS.presenceSince, String(systemClock.now())]);
+      commands.push(["GET", CACHE_KEYS.presenceSince]);
+      commands.push(["MGET", ...asked.map(CACHE_KEYS.online)]);
+    }
+    try {
+      const replies = await this.#cache.pipeline(commands);
+      const presence = replies.at(-1);
+      const online =
+        asked.length > 0 && Array.isArray(presence)
+          ? asked.filter((_userId, index) => presence[index] !== null)
+          : [];
+      const sinceMs = asked.length > 0 ? Number(replies.at(-2)) : 0;
+      this.#answer((now) =>
+        this.#core.cached({ online, complete: now - sinceMs >= PRESENCE_TTL_MS }, now),
+      );
+    } catch (error) {
+      this.#lost("cache pipeline", error);
+      this.#answer((now) => this.#core.cached("failed", now));
+    }
+  }
+
+  async #publish(rows: { topic: TopicName; body: string }[]): Promise<void> {
+    const byTopic = new Map<TopicName, { key: string; body: unknown }[]>();
+    for (const row of rows) {
+      const records = byTopic.get(row.topic) ?? [];
+      records.push({ key: this.#core.conversationId, body: JSON.parse(row.body) });
+      byTopic.set(row.topic, records);
+    }
+    for (const [topic, records] of byTopic) {
+      try {
+        await this.#bus.publish(topic, records);
+      } catch (error) {
+        // The rows stay in the outbox; the alarm publishes them again.
+        this.#lost("events", error);
+      }
+    }
+  }
+
+  #lost(what: string, error: unknown): void {
+    log("warn", `${what} failed, will be repeated or repaired`, {
+      conversationId: this.#core.conversationId,
+      error: describeError(error),
+    });
+  }
+}

@@ -1,0 +1,213 @@
+/**
+ * Leaf of a big room: passive sockets of `/ws/rooms/{id}` and the sessions of users who have the
+ * room open. Down: one frame a window, serialised once. Up: the sends of its users in batches.
+ * An adapter around `ShardCore`.
+ */
+import { DurableObject } from "cloudflare:workers";
+import type { SendCommand } from "../domain/commands.ts";
+import { Lane } from "../domain/lane.ts";
+import type { StoredMessage } from "../domain/records.ts";
+import { ShardCore, SHARD_BACKLOG, type ShardEffect } from "../domain/shard.ts";
+import { SHARD_SEPARATOR } from "../domain/sharding.ts";
+import { systemClock } from "../platform/clock.ts";
+import { messagesFrame } from "../platform/frameText.ts";
+import { migrateObject } from "../platform/objectSchema.ts";
+import type { ShardRpc } from "../platform/rpc.ts";
+import { closeSocket, sendFrames } from "../platform/sockets.ts";
+import { roomOf, sessionOf } from "../platform/stubs.ts";
+import { err, errorFrame, type Result } from "../protocol/errors.ts";
+import { describeError, log } from "../telemetry/log.ts";
+import { acceptSocket } from "./acceptSocket.ts";
+
+const MIGRATIONS = [`CREATE TABLE sessions (user_id TEXT PRIMARY KEY) WITHOUT ROWID;`];
+
+/** Sends of one batch upwards, and how many may wait; a shard serves thousands of users. */
+const UP_LANE = { flight: 256, waiting: 4_096 };
+const UNREACHABLE_RETRY_MS = 1_000;
+/** Rows asked from the log at once when a hole is healed. */
+const PULL_ROWS = 200;
+
+type Parcel = { command: SendCommand; answer: (outcome: Result<StoredMessage>) => void };
+
+export class FanoutShard extends DurableObject<Env> implements ShardRpc {
+  readonly #core = new ShardCore();
+  readonly #conversationId: string;
+  readonly #up = new Lane<Parcel>(UP_LANE);
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env);
+    this.#conversationId = (ctx.id.name ?? "").split(SHARD_SEPARATOR)[0] ?? "";
+    migrateObject(ctx.storage, MIGRATIONS);
+    for (const row of ctx.storage.sql.exec<{ user_id: string }>("SELECT user_id FROM sessions")) {
+      this.#core.join(row.user_id);
+    }
+    ctx.setWebSocketAutoResponse(
+      new WebSocketRequestResponsePair('{"type":"ping"}', '{"type":"pong"}'),
+    );
+  }
+
+  // ---- readers
+
+  /** A passive socket. The gateway has checked the token and the membership. */
+  override async fetch(request: Request): Promise<Response> {
+    const since = new URL(request.url).searchParams.get("since");
+    const after = since === null ? undefined : Number(since);
+    const { messages, headSeqId, fromSeqId } = await this.#backlog(after);
+    const { response, socket } = acceptSocket(this.ctx, request, [], { version: 1 });
+    const data = { conversationId: this.#conversationId, headSeqId, fromSeqId };
+    const frames = [JSON.stringify({ type: "room", data })];
+    if (messages.length > 0) {
+      frames.push(messagesFrame(messages, true));
+    }
+    sendFrames([socket], frames);
+    return response;
+  }
+
+  override webSocketMessage(socket: WebSocket, _message: string | ArrayBuffer): void {
+    // Read-only: every frame but the ping (which the runtime answers) is refused.
+    sendFrames([socket], [JSON.stringify(errorFrame({ name: "INVALID_INPUT" }))]);
+  }
+
+  override webSocketClose(socket: WebSocket): void {
+    closeSocket(socket, "SHUTDOWN");
+  }
+
+  register(userId: string): Promise<void> {
+    this.#core.join(userId);
+    this.ctx.storage.sql.exec("INSERT OR IGNORE INTO sessions (user_id) VALUES (?)", userId);
+    return Promise.resolve();
+  }
+
+  unregister(userId: string): Promise<void> {
+    this.#core.leave(userId);
+    this.ctx.storage.sql.exec("DELETE FROM sessions WHERE user_id = ?", userId);
+    return Promise.resolve();
+  }
+
+  readers(): Promise<{ sockets: number; sessions: number }> {
+    const sockets = this.ctx.getWebSockets().length;
+    return Promise.resolve({ sockets, sessions: this.#core.sessionCount });
+  }
+
+  // ---- down
+
+  push(task: { fromSeqId: number; toSeqId: number; messages: StoredMessage[] }): Promise<void> {
+    this.#step((now) => this.#core.pushed(task.messages, now));
+    return Promise.resolve();
+  }
+
+  #step(step: (now: number) => void): void {
+    step(systemClock.now());
+    for (const effect of this.#core.takeEffects()) {
+      this.#carryOut(effect);
+    }
+  }
+
+  #carryOut(effect: ShardEffect): void {
+    switch (effect.kind) {
+      case "broadcast":
+        sendFrames(this.ctx.getWebSockets(), [messagesFrame(effect.messages, true)]);
+        return;
+      case "deliver":
+        return this.#deliver(effect);
+      case "pull":
+        return void this.#pull(effect.after);
+      case "timer":
+        setTimeout(() => this.#step((now) => this.#core.onTimer(now)), effect.inMs);
+        return;
+      case "forget":
+        this.ctx.storage.sql.exec("DELETE FROM sessions WHERE user_id = ?", effect.userId);
+    }
+  }
+
+  #deliver(effect: Extract<ShardEffect, { kind: "deliver" }>): void {
+    const frames = [messagesFrame(effect.messages, true)];
+    for (const userId of effect.userIds) {
+      sessionOf(this.env, userId)
+        .deliverBigRoom(this.#conversationId, frames)
+        .then(
+          (sockets) =>
+            this.#step((now) => this.#core.answered(userId, effect.to, sockets, now)),
+          () => this.#step((now) => this.#core.answered(userId, effect.to, "failed", now)),
+        );
+    }
+  }
+
+  async #pull(after: number): Promise<void> {
+    try {
+      const page = await roomOf(this.env, this.#conversationId).readLog(after, PULL_ROWS);
+      this.#step((now) => this.#core.pulled(page.messages, page.headSeqId, now));
+    } catch (error) {
+      log("warn", "healing a hole failed, the next window tries again", {
+        conversationId: this.#conversationId,
+        error: describeError(error),
+      });
+      this.#step((now) => this.#core.pulled("failed", 0, now));
+    }
+  }
+
+  /** What a new socket gets first: everything after its cursor that the hot window still has. */
+  async #backlog(
+    since: number | undefined,
+  ): Promise<{ messages: StoredMessage[]; headSeqId: number; fromSeqId: number }> {
+    const room = roomOf(this.env, this.#conversationId);
+    if (this.#core.cursor === undefined) {
+      const { headSeqId } = await room.readLog(0, 0);
+      this.#core.start(headSeqId);
+    }
+    const sent = this.#core.sentSeqId;
+    if (since === undefined || since >= sent) {
+      return { messages: [], headSeqId: sent, fromSeqId: sent };
+    }
+    const known = this.#core.backlogAfter(since);
+    if (known !== undefined) {
+      return { messages: known, headSeqId: sent, fromSeqId: since };
+    }
+    const from = Math.max(since, sent - SHARD_BACKLOG);
+    const { messages } = await room.readLog(from, SHARD_BACKLOG);
+    // Re-read after the wait: what is newer than this comes with the windows.
+    const upTo = this.#core.sentSeqId;
+    return {
+      messages: messages.filter((message) => message.seqId <= upTo),
+      headSeqId: upTo,
+      fromSeqId: from,
+    };
+  }
+
+  // ---- up
+
+  send(sends: SendCommand[]): Promise<Result<StoredMessage>[]> {
+    const outcomes = sends.map(
+      (command) =>
+        new Promise<Result<StoredMessage>>((answer) => {
+          if (!this.#up.offer({ command, answer })) {
+            answer(err({ name: "RATE_LIMITED", retryAfterMs: UNREACHABLE_RETRY_MS }));
+          }
+        }),
+    );
+    void this.#depart();
+    return Promise.all(outcomes);
+  }
+
+  async #depart(): Promise<void> {
+    for (let flight = this.#up.depart(); flight !== undefined; flight = this.#up.depart()) {
+      try {
+        const outcomes = await roomOf(this.env, this.#conversationId).append(
+          flight.map((parcel) => parcel.command),
+        );
+        this.#up.land().forEach((parcel, index) => {
+          parcel.answer(outcomes[index] ?? err({ name: "INTERNAL" }));
+        });
+      } catch (error) {
+        log("warn", "a batch of sends did not reach its room", {
+          conversationId: this.#conversationId,
+          error: describeError(error),
+        });
+        // Nobody knows what became of it: the senders repeat, in order, and are recognised.
+        for (const parcel of [...this.#up.land(), ...this.#up.abandon()]) {
+          parcel.answer(err({ name: "UNAVAILABLE", retryAfterMs: UNREACHABLE_RETRY_MS }));
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,275 @@
+/** A room's durable memory in the object's SQLite: the log, members, outbox and watermarks. */
+import type { Counters, LogRow, OutboxRow, RoomImage, RoomStore } from "../domain/ports.ts";
+import type { ConversationState, MemberState, StoredMessage } from "../domain/records.ts";
+import { migrateObject } from "../platform/objectSchema.ts";
+import type { TopicName } from "../protocol/events.ts";
+
+/** Released migrations are never edited; docs/storage-schema.md describes the tables. */
+const MIGRATIONS = [
+  `CREATE TABLE messages (
+     seq_id INTEGER PRIMARY KEY,
+     sender_id TEXT NOT NULL,
+     client_msg_id TEXT NOT NULL,
+     log_id INTEGER NOT NULL,
+     payload_hash TEXT NOT NULL,
+     body TEXT NOT NULL
+   );
+   CREATE UNIQUE INDEX messages_by_client ON messages (sender_id, client_msg_id);
+   CREATE TABLE members (
+     user_id TEXT PRIMARY KEY,
+     role INTEGER NOT NULL,
+     joined_at INTEGER NOT NULL,
+     muted_until INTEGER,
+     read_seq_id INTEGER NOT NULL
+   ) WITHOUT ROWID;
+   CREATE TABLE outbox (
+     id INTEGER PRIMARY KEY,
+     topic TEXT NOT NULL,
+     body TEXT NOT NULL,
+     held INTEGER NOT NULL
+   );
+   CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;`,
+];
+
+/** Members kept in memory; a large group's senders are read again when they are not among them. */
+const MEMBER_CACHE = 1_000;
+
+type MessageColumns = { log_id: number; payload_hash: string; body: string };
+type MemberColumns = {
+  user_id: string;
+  role: number;
+  joined_at: number;
+  muted_until: number | null;
+  read_seq_id: number;
+};
+
+function toLogRow(row: MessageColumns): LogRow {
+  return {
+    message: JSON.parse(row.body) as StoredMessage,
+    logId: row.log_id,
+    payloadHash: row.payload_hash,
+  };
+}
+
+function toMember(row: MemberColumns): MemberState {
+  return {
+    userId: row.user_id,
+    role: row.role as MemberState["role"],
+    joinedAt: row.joined_at,
+    ...(row.muted_until === null ? {} : { mutedUntil: row.muted_until }),
+    readSeqId: row.read_seq_id,
+  };
+}
+
+export class RoomSqlStore implements RoomStore {
+  readonly #storage: DurableObjectStorage;
+  readonly #sql: SqlStorage;
+  /** Read-through copy of rows of `members`; may be emptied at any time. */
+  readonly #members = new Map<string, MemberState | undefined>();
+
+  constructor(storage: DurableObjectStorage) {
+    this.#storage = storage;
+    this.#sql = storage.sql;
+    migrateObject(storage, MIGRATIONS);
+  }
+
+  transaction<T>(work: () => T): T {
+    try {
+      return this.#storage.transactionSync(work);
+    } catch (error) {
+      // Whatever the failed transaction put into the copy did not happen.
+      this.#members.clear();
+      throw error;
+    }
+  }
+
+  load(): RoomImage {
+    const state = this.#fact("state") as ConversationState | undefined;
+    const counters = (this.#fact("counters") as Counters | undefined) ?? {
+      logId: 0,
+      persistedSeqId: 0,
+      deliveredSeqId: 0,
+      firstSeqId: 1,
+    };
+    const head = this.#sql
+      .exec<MessageColumns>(
+        "SELECT log_id, payload_hash, body FROM messages ORDER BY seq_id DESC LIMIT 1",
+      )
+      .toArray()[0];
+    const message = head === undefined ? undefined : toLogRow(head).message;
+    const outbox = this.#sql.exec("SELECT 1 FROM outbox LIMIT 1").toArray();
+    return {
+      state,
+      counters: { ...counters, logId: Math.max(counters.logId, head?.log_id ?? 0) },
+      headSeqId: message?.seqId ?? 0,
+      headCreatedAt: message?.createdAt ?? 0,
+      hasOutbox: outbox.length > 0,
+    };
+  }
+
+  saveState(state: ConversationState): void {
+    this.#saveFact("state", state);
+  }
+
+  saveCounters(counters: Counters): void {
+    this.#saveFact("counters", counters);
+  }
+
+  member(userId: string): MemberState | undefined {
+    if (this.#members.has(userId)) {
+      return this.#members.get(userId);
+    }
+    const row = this.#sql
+      .exec<MemberColumns>("SELECT * FROM members WHERE user_id = ?", userId)
+      .toArray()[0];
+    const member = row === undefined ? undefined : toMember(row);
+    this.#keep(userId, member);
+    return member;
+  }
+
+  putMember(member: MemberState): void {
+    this.#sql.exec(
+      `INSERT INTO members (user_id, role, joined_at, muted_until, read_seq_id)
+       VALUES (?, ?, ?, ?, ?)
+       ON CONFLICT (user_id) DO UPDATE SET role = excluded.role, joined_at = excluded.joined_at,
+         muted_until = excluded.muted_until, read_seq_id = excluded.read_seq_id`,
+      member.userId,
+      member.role,
+      member.joinedAt,
+      member.mutedUntil ?? null,
+      member.readSeqId,
+    );
+    this.#keep(member.userId, member);
+  }
+
+  deleteMember(userId: string): void {
+    this.#sql.exec("DELETE FROM members WHERE user_id = ?", userId);
+    this.#keep(userId, undefined);
+  }
+
+  members(cursor: string, limit: number): MemberState[] {
+    return this.#sql
+      .exec<MemberColumns>(
+        "SELECT * FROM members WHERE user_id > ? ORDER BY user_id LIMIT ?",
+        cursor,
+        limit,
+      )
+      .toArray()
+      .map(toMember);
+  }
+
+  message(seqId: number): LogRow | undefined {
+    const row = this.#sql
+      .exec<MessageColumns>(
+        "SELECT log_id, payload_hash, body FROM messages WHERE seq_id = ?",
+        seqId,
+      )
+      .toArray()[0];
+    return row === undefined ? undefined : toLogRow(row);
+  }
+
+  messagesAfter(after: number, limit: number): LogRow[] {
+    return this.#sql
+      .exec<MessageColumns>(
+        `SELECT log_id, payload_hash, body FROM messages
+         WHERE seq_id > ? ORDER BY seq_id LIMIT ?`,
+        after,
+        limit,
+      )
+      .toArray()
+      .map(toLogRow);
+  }
+
+  messagesBefore(before: number, limit: number): LogRow[] {
+    return this.#sql
+      .exec<MessageColumns>(
+        `SELECT log_id, payload_hash, body FROM messages
+         WHERE seq_id < ? ORDER BY seq_id DESC LIMIT ?`,
+        before,
+        limit,
+      )
+      .toArray()
+      .toReversed()
+      .map(toLogRow);
+  }
+
+  findSend(senderId: string, clientMsgId: string): LogRow | undefined {
+    const row = this.#sql
+      .exec<MessageColumns>(
+        `SELECT log_id, payload_hash, body FROM messages
+         WHERE sender_id = ? AND client_msg_id = ?`,
+        senderId,
+        clientMsgId,
+      )
+      .toArray()[0];
+    return row === undefined ? undefined : toLogRow(row);
+  }
+
+  insertMessage(row: LogRow): void {
+    const { message } = row;
+    this.#sql.exec(
+      `INSERT INTO messages (seq_id, sender_id, client_msg_id, log_id, payload_hash, body)
+       VALUES (?, ?, ?, ?, ?, ?)`,
+      message.seqId,
+      message.senderId,
+      message.clientMsgId,
+      row.logId,
+      row.payloadHash,
+      JSON.stringify(message),
+    );
+  }
+
+  pruneMessages(seqId: number): void {
+    this.#sql.exec("DELETE FROM messages WHERE seq_id <= ?", seqId);
+  }
+
+  addOutbox(row: OutboxRow): void {
+    this.#sql.exec(
+      "INSERT INTO outbox (id, topic, body, held) VALUES (?, ?, ?, ?)",
+      row.id,
+      row.topic,
+      row.body,
+      row.held ? 1 : 0,
+    );
+  }
+
+  outbox(limit: number): OutboxRow[] {
+    return this.#sql
+      .exec<{ id: number; topic: string; body: string; held: number }>(
+        "SELECT id, topic, body, held FROM outbox ORDER BY id LIMIT ?",
+        limit,
+      )
+      .toArray()
+      .map((row) => ({ ...row, topic: row.topic as TopicName, held: row.held !== 0 }));
+  }
+
+  deleteOutbox(ids: readonly number[]): void {
+    this.#sql.exec(
+      "DELETE FROM outbox WHERE id IN (SELECT value FROM json_each(?))",
+      JSON.stringify(ids),
+    );
+  }
+
+  #keep(userId: string, member: MemberState | undefined): void {
+    if (this.#members.size >= MEMBER_CACHE) {
+      this.#members.clear();
+    }
+    this.#members.set(userId, member);
+  }
+
+  #fact(name: string): unknown {
+    const row = this.#sql
+      .exec<{ value: string }>("SELECT value FROM facts WHERE name = ?", name)
+      .toArray()[0];
+    return row === undefined ? undefined : JSON.parse(row.value);
+  }
+
+  #saveFact(name: string, value: unknown): void {
+    this.#sql.exec(
+      `INSERT INTO facts (name, value) VALUES (?, ?)
+       ON CONFLICT (name) DO UPDATE SET value = excluded.value`,
+      name,
+      JSON.stringify(value),
+    );
+  }
+}

@@ -1,0 +1,42 @@
+/**
+ * The one place that makes stubs. A fresh stub for each operation (after a throw a stub may be
+ * dead; they are cheap), ids by name.
+ */
+import { SHARD_SEPARATOR, shardNumber } from "../domain/sharding.ts";
+import type { CacheRpc, RoomRpc, SessionRpc, ShardRpc } from "./rpc.ts";
+
+/** What every object answers besides its methods: socket upgrades. */
+export type Upgradable = { fetch(request: Request): Promise<Response> };
+
+/** Bindings that lead to objects; the generated `Env` has them all. */
+export type ObjectEnv = Pick<Env, "ROOMS" | "SESSIONS" | "SHARDS" | "CACHE_STORE">;
+
+export function roomOf(env: ObjectEnv, conversationId: string): RoomRpc {
+  return env.ROOMS.getByName(conversationId);
+}
+
+export function sessionOf(env: ObjectEnv, userId: string): SessionRpc & Upgradable {
+  return env.SESSIONS.getByName(userId);
+}
+
+/** The shard of a user in a big room: always the same one, so that the order of their sends holds. */
+export function shardOf(
+  env: ObjectEnv,
+  conversationId: string,
+  userId: string,
+  shards: number,
+): ShardRpc & Upgradable {
+  return shardAt(env, conversationId, shardNumber(userId, shards));
+}
+
+export function shardAt(
+  env: ObjectEnv,
+  conversationId: string,
+  shard: number,
+): ShardRpc & Upgradable {
+  return env.SHARDS.getByName(`${conversationId}${SHARD_SEPARATOR}${shard}`);
+}
+
+export function cacheAt(env: ObjectEnv, shard: number): CacheRpc {
+  return env.CACHE_STORE.getByName(`cache-${shard}`);
+}

@@ -1,0 +1,119 @@
+/**
+ * `gochat.tasks.fanout`: the messages of one window of a big room, to its shards (the world) or to
+ * its online members in batches (large groups). The room hears how far everybody has been served.
+ */
+import { CACHE_KEYS, type Cache } from "../cache/types.ts";
+import { embeddedCache } from "../cache/embedded.ts";
+import { WORLD, type FanoutTask, type StoredMessage } from "../domain/records.ts";
+import { systemClock } from "../platform/clock.ts";
+import { PRESENCE_TTL_MS } from "../domain/presence.ts";
+import { messagesFrame } from "../platform/frameText.ts";
+import { settingsOf } from "../platform/settings.ts";
+import { roomOf, sessionOf, shardAt } from "../platform/stubs.ts";
+import { describeError, log } from "../telemetry/log.ts";
+import { retryDelayS } from "./retry.ts";
+
+/** Members whose presence is read, and who are served, at one time. Source: DESIGN section 3. */
+const MEMBER_BATCH = 500;
+/** Deliveries in the air at one time within a batch. */
+const SLICE = 100;
+
+export async function fanout(batch: MessageBatch<FanoutTask>, env: Env): Promise<void> {
+  const byRoom = new Map<string, Message<FanoutTask>[]>();
+  for (const message of batch.messages) {
+    const list = byRoom.get(message.body.conversationId) ?? [];
+    list.push(message);
+    byRoom.set(message.body.conversationId, list);
+  }
+  await Promise.all(
+    [...byRoom.values()].map(async (messages) => {
+      // In order within a room, as far as this batch knows them; shards heal the rest.
+      for (const message of messages.toSorted((a, b) => a.body.fromSeqId - b.body.fromSeqId)) {
+        await run(message, env);
+      }
+    }),
+  );
+}
+
+async function run(message: Message<FanoutTask>, env: Env): Promise<void> {
+  const task = message.body;
+  try {
+    await (task.type === WORLD ? toShards(task, env) : toMembers(task, env));
+    await roomOf(env, task.conversationId).fannedOut(task.toSeqId);
+    message.ack();
+  } catch (error) {
+    log("warn", "fan-out failed, will be repeated", {
+      conversationId: task.conversationId,
+      attempts: message.attempts,
+      error: describeError(error),
+    });
+    message.retry({ delaySeconds: retryDelayS(message.attempts) });
+  }
+}
+
+async function toShards(task: FanoutTask, env: Env): Promise<void> {
+  const { fromSeqId, toSeqId, messages } = task;
+  const shards = Array.from({ length: settingsOf(env).worldShards }, (_, n) => n);
+  await Promise.all(
+    shards.map((n) => shardAt(env, task.conversationId, n).push({ fromSeqId, toSeqId, messages })),
+  );
+}
+
+async function toMembers(task: FanoutTask, env: Env): Promise<void> {
+  const cache = embeddedCache(env, settingsOf(env).cacheShards);
+  const frame = messagesFrame(task.messages, true);
+  const room = roomOf(env, task.conversationId);
+  for (let after = ""; ; ) {
+    const userIds = await room.memberIds(after, MEMBER_BATCH);
+    const online = await onlineOf(cache, userIds);
+    for (let at = 0; at < online.length; at += SLICE) {
+      await Promise.all(
+        online.slice(at, at + SLICE).map((userId) => toMember(env, userId, task.messages, frame)),
+      );
+    }
+    const last = userIds.at(-1);
+    if (last === undefined || userIds.length < MEMBER_BATCH) {
+      return;
+    }
+    after = last;
+  }
+}
+
+async function toMember(
+  env: Env,
+  userId: string,
+  messages: readonly StoredMessage[],
+  frame: string,
+): Promise<void> {
+  // A sender has its own messages from the acknowledgement.
+  const others = messages.filter((message) => message.senderId !== userId);
+  if (others.length === 0) {
+    return;
+  }
+  const text = others.length === messages.length ? frame : messagesFrame(others, true);
+  try {
+    await sessionOf(env, userId).deliver([text]);
+  } catch (error) {
+    // The client sees the gap, or syncs when it comes back.
+    log("warn", "a member was not reached", { userId, error: describeError(error) });
+  }
+}
+
+async function onlineOf(cache: Cache, userIds: string[]): Promise<string[]> {
+  if (userIds.length === 0) {
+    return [];
+  }
+  try {
+    const [since, presence] = await cache.pipeline([
+      ["GET", CACHE_KEYS.presenceSince],
+      ["MGET", ...userIds.map(CACHE_KEYS.online)],
+    ]);
+    const complete = since !== null && systemClock.now() - Number(since) >= PRESENCE_TTL_MS;
+    return complete && Array.isArray(presence)
+      ? userIds.filter((_userId, index) => presence[index] !== null)
+      : userIds;
+  } catch {
+    // Without the cache nobody is known to be away.
+    return userIds;
+  }
+}

@@ -1,0 +1,72 @@
+/**
+ * `gochat.messages.persist`: rooms' records into SQL, grouped by conversation, many in one
+ * statement. Idempotent by (conversation, sequence) and `log_id`; then each room is told how far
+ * its log is safe.
+ */
+import type { PersistBatch, RoomRecord } from "../domain/records.ts";
+import { roomOf } from "../platform/stubs.ts";
+import { repositories } from "../repo/index.ts";
+import { describeError, log } from "../telemetry/log.ts";
+import { deadNext, retryDelayS } from "./retry.ts";
+
+/** One conversation's part of a queue batch. */
+type Group = { messages: Message<PersistBatch>[]; records: RoomRecord[] };
+
+export async function persist(batch: MessageBatch<PersistBatch>, env: Env): Promise<void> {
+  const groups = new Map<string, Group>();
+  for (const message of batch.messages) {
+    const { conversationId, records } = message.body;
+    const group = groups.get(conversationId) ?? { messages: [], records: [] };
+    group.messages.push(message);
+    group.records.push(...records);
+    groups.set(conversationId, group);
+  }
+  try {
+    await repositories(env).persistence.applyRoomRecords(
+      [...groups.values()].flatMap((group) => group.records),
+    );
+  } catch (error) {
+    log("warn", "persisting a batch failed", {
+      topic: "gochat.messages.persist",
+      count: batch.messages.length,
+      error: describeError(error),
+    });
+    await Promise.all([...groups.values()].map((group) => refuse(group, env)));
+    return;
+  }
+  await Promise.all([...groups].map(([id, group]) => confirm(id, group, env)));
+}
+
+async function confirm(conversationId: string, group: Group, env: Env): Promise<void> {
+  try {
+    for (const { body } of inOrder(group)) {
+      await roomOf(env, conversationId).persisted(body.fromSeqId, body.toSeqId, body.outboxIds);
+    }
+  } catch (error) {
+    // SQL has the rows. The room sends them once more from its alarm, which changes nothing there.
+    log("warn", "confirming to a room failed", { conversationId, error: describeError(error) });
+  }
+  group.messages.forEach((message) => message.ack());
+}
+
+/** Queues have no order; a room takes a batch only when everything before it is confirmed. */
+function inOrder(group: Group): Message<PersistBatch>[] {
+  return group.messages.toSorted((a, b) => a.body.fromSeqId - b.body.fromSeqId);
+}
+
+async function refuse(group: Group, env: Env): Promise<void> {
+  for (const message of group.messages) {
+    if (deadNext(message)) {
+      const { conversationId, fromSeqId, toSeqId } = message.body;
+      try {
+        await roomOf(env, conversationId).persistFailed(fromSeqId, toSeqId);
+      } catch (error) {
+        log("warn", "telling a room of a failed batch failed", {
+          conversationId,
+          error: describeError(error),
+        });
+      }
+    }
+    message.retry({ delaySeconds: retryDelayS(message.attempts) });
+  }
+}
