@@ -1,0 +1,288 @@
+/** The queryable copy of conversations in D1: a user's list, memberships, stored messages. */
+import { and, asc, desc, eq, gt, inArray, isNull, lt, sql } from "drizzle-orm";
+import { conversationMembers, conversations, messages, userReadPointers } from "../../schema/sqlite.ts";
+import {
+  ADMIN,
+  DIRECT,
+  GROUP,
+  MEMBER,
+  OWNER,
+  WORLD,
+  WORLD_ROOM_ID,
+  type ConversationState,
+  type ConversationType,
+  type Role,
+  type StoredMessage,
+} from "../domain/records.ts";
+import { ok } from "../protocol/errors.ts";
+import { decodeCursor, encodeCursor } from "./cursor.ts";
+import { changesOf, guarded, type Db } from "./d1.ts";
+import type { ConversationItem, ConversationRepo } from "./types.ts";
+import { idsIn } from "./users.ts";
+
+type StoredConversation = typeof conversations.$inferSelect;
+type StoredMember = typeof conversationMembers.$inferSelect;
+type StoredRow = typeof messages.$inferSelect;
+
+/** Conversations over D1. */
+export function d1Conversations(db: Db): ConversationRepo {
+  const items = async (userId: string, conversationIds: readonly string[]): Promise<ConversationItem[]> => {
+    if (conversationIds.length === 0) {
+      return [];
+    }
+    const ids = idsIn(conversationIds);
+    const [conversationRows, memberRows, pointerRows, messageRows] = await guarded(() =>
+      db.batch([
+        db.select().from(conversations).where(inArray(conversations.conversationId, ids)),
+        db
+          .select()
+          .from(conversationMembers)
+          .where(and(eq(conversationMembers.userId, userId), inArray(conversationMembers.conversationId, ids))),
+        db
+          .select()
+          .from(userReadPointers)
+          .where(and(eq(userReadPointers.userId, userId), inArray(userReadPointers.conversationId, ids))),
+        db.select().from(messages).where(newestOf(conversationIds)),
+      ]),
+    );
+    const members = new Map(memberRows.map((row) => [row.conversationId, row]));
+    const pointers = new Map(pointerRows.map((row) => [row.conversationId, row.readSeqId]));
+    const newest = new Map(messageRows.map((row) => [row.conversationId, row]));
+    return conversationRows.flatMap((row) => {
+      const member = members.get(row.conversationId);
+      const isIn = row.type === WORLD || (member !== undefined && member.removedAt === null);
+      if (!isIn || row.dismissedAt !== null) {
+        return [];
+      }
+      return [toItem(row, member, pointers.get(row.conversationId) ?? 0, newest.get(row.conversationId))];
+    });
+  };
+
+  return {
+    items,
+
+    async list(userId, page) {
+      const cursor = decodeCursor(page.cursor, [0, 0, ""]);
+      if (!cursor.ok) {
+        return cursor;
+      }
+      const keys = await listKeys(db, userId, page.limit + 1, cursor.value);
+      const shown = keys.slice(0, page.limit);
+      const rows = await items(
+        userId,
+        shown.map((key) => key.id),
+      );
+      const byId = new Map(rows.map((item) => [item.conversation.conversationId, item]));
+      const last = shown.at(-1);
+      return ok({
+        items: shown.flatMap((key) => byId.get(key.id) ?? []),
+        nextCursor:
+          keys.length > page.limit && last !== undefined ? encodeCursor([last.pinned, last.activity, last.id]) : null,
+      });
+    },
+
+    async idsOf(userId, page) {
+      const after = page.cursor ?? "";
+      const rows = await guarded(() =>
+        db
+          .select({ id: conversationMembers.conversationId })
+          .from(conversationMembers)
+          .where(
+            and(
+              eq(conversationMembers.userId, userId),
+              isNull(conversationMembers.removedAt),
+              gt(conversationMembers.conversationId, after),
+            ),
+          ),
+      );
+      // Sorted here: the index that finds the rows is ordered by `pinned` first.
+      const ids = new Set(rows.map((row) => row.id));
+      if (after < WORLD_ROOM_ID) {
+        ids.add(WORLD_ROOM_ID);
+      }
+      const all = [...ids].toSorted();
+      const shown = all.slice(0, page.limit);
+      return { items: shown, nextCursor: all.length > page.limit ? (shown.at(-1) ?? null) : null };
+    },
+
+    async isMember(conversationId, userId) {
+      if (conversationId === WORLD_ROOM_ID) {
+        return true;
+      }
+      const rows = await guarded(() =>
+        db
+          .select({ role: conversationMembers.role })
+          .from(conversationMembers)
+          .where(
+            and(
+              eq(conversationMembers.conversationId, conversationId),
+              eq(conversationMembers.userId, userId),
+              isNull(conversationMembers.removedAt),
+            ),
+          ),
+      );
+      return rows.length > 0;
+    },
+
+    async setSettings(conversationId, userId, settings) {
+      const muted = settings.muted === undefined ? null : Number(settings.muted);
+      const pinned = settings.pinned === undefined ? null : Number(settings.pinned);
+      if (conversationId === WORLD_ROOM_ID) {
+        // A member of the world has no row until there is something to keep; log_id 0 loses to every record of the room.
+        await guarded(() =>
+          db.run(sql`
+            INSERT INTO conversation_members (conversation_id, user_id, role, joined_at, muted, pinned, log_id)
+            VALUES (${conversationId}, ${userId}, 1, 0, coalesce(${muted}, 0), coalesce(${pinned}, 0), 0)
+            ON CONFLICT (conversation_id, user_id) DO UPDATE SET muted = coalesce(${muted}, muted),
+              pinned = coalesce(${pinned}, pinned)`),
+        );
+        return true;
+      }
+      const result = await guarded(() =>
+        db.run(sql`
+          UPDATE conversation_members SET muted = coalesce(${muted}, muted), pinned = coalesce(${pinned}, pinned)
+          WHERE conversation_id = ${conversationId} AND user_id = ${userId} AND removed_at IS NULL`),
+      );
+      return changesOf(result) > 0;
+    },
+
+    async messages(conversationId, page) {
+      const { before, after } = page;
+      // From `after` upwards, else the newest below `before`: the range is read from its near end.
+      const ascending = after !== undefined;
+      const rows = await guarded(() =>
+        db
+          .select()
+          .from(messages)
+          .where(
+            and(
+              eq(messages.conversationId, conversationId),
+              before === undefined ? undefined : lt(messages.seqId, before),
+              after === undefined ? undefined : gt(messages.seqId, after),
+            ),
+          )
+          .orderBy(ascending ? asc(messages.seqId) : desc(messages.seqId))
+          .limit(page.limit),
+      );
+      return (ascending ? rows : rows.toReversed()).map(toStoredMessage);
+    },
+  };
+}
+
+interface ListKey {
+  readonly id: string;
+  readonly pinned: number;
+  readonly activity: number;
+}
+
+/**
+ * Sort keys of one page: memberships from the covering index, activity by primary key. The world room is in everybody's
+ * list without a row; who has one (pinned, muted) is counted by it.
+ */
+function listKeys(
+  db: Db,
+  userId: string,
+  limit: number,
+  after: readonly [number, number, string] | readonly (string | number)[] | null,
+): Promise<ListKey[]> {
+  const [pinned, activity, id] = after ?? [null, null, null];
+  const behind =
+    after === null
+      ? sql`true`
+      : sql`(k.pinned, c.last_activity_at, c.conversation_id) < (${pinned}, ${activity}, ${id})`;
+  return guarded(() =>
+    db.all<ListKey>(sql`
+      SELECT c.conversation_id AS id, k.pinned AS pinned, c.last_activity_at AS activity
+      FROM (
+        SELECT conversation_id, pinned FROM conversation_members
+        WHERE user_id = ${userId} AND removed_at IS NULL AND conversation_id <> ${WORLD_ROOM_ID}
+        UNION ALL
+        SELECT ${WORLD_ROOM_ID}, coalesce((SELECT pinned FROM conversation_members
+          WHERE conversation_id = ${WORLD_ROOM_ID} AND user_id = ${userId}), 0)
+      ) k JOIN conversations c ON c.conversation_id = k.conversation_id
+      WHERE c.dismissed_at IS NULL AND ${behind}
+      ORDER BY k.pinned DESC, c.last_activity_at DESC, c.conversation_id DESC
+      LIMIT ${limit}`),
+  );
+}
+
+/**
+ * The newest stored message of each conversation: `max` over a primary key prefix is one look-up. Not by
+ * `head_seq_id`, which may be ahead while the message itself is still in the queue.
+ */
+function newestOf(conversationIds: readonly string[]) {
+  const ids = JSON.stringify(conversationIds);
+  return sql`(${messages.conversationId}, ${messages.seqId}) IN (
+    SELECT j.value, (SELECT max(m.seq_id) FROM messages m WHERE m.conversation_id = j.value) FROM json_each(${ids}) j)`;
+}
+
+function toItem(
+  row: StoredConversation,
+  member: StoredMember | undefined,
+  readSeqId: number,
+  newest: StoredRow | undefined,
+): ConversationItem {
+  return {
+    conversation: toState(row),
+    headSeqId: row.headSeqId,
+    lastMessage: newest === undefined ? null : toStoredMessage(newest),
+    readSeqId,
+    role: toRole(member?.role ?? MEMBER),
+    muted: member?.muted === 1,
+    pinned: member?.pinned === 1,
+  };
+}
+
+function toState(row: StoredConversation): ConversationState {
+  return {
+    conversationId: row.conversationId,
+    type: toType(row.type),
+    ...optional("name", row.name),
+    ...optional("avatarUrl", row.avatarUrl),
+    ...optional("announcement", row.announcement),
+    ...optional("ownerId", row.ownerId),
+    memberCount: row.memberCount,
+    maxMembers: row.maxMembers,
+    joinApproval: row.joinApproval === 1,
+    muteAll: row.muteAll === 1,
+    version: row.version,
+    createdAt: row.createdAt,
+    updatedAt: row.updatedAt,
+    ...optional("dismissedAt", row.dismissedAt),
+  };
+}
+
+function toStoredMessage(row: StoredRow): StoredMessage {
+  return {
+    messageId: row.messageId,
+    conversationId: row.conversationId,
+    seqId: row.seqId,
+    senderId: row.senderId,
+    messageType: row.messageType as StoredMessage["messageType"],
+    ...parsed<StoredMessage, "content">("content", row.content),
+    createdAt: row.createdAt,
+    clientMsgId: row.clientMsgId ?? "",
+    ...parsed<StoredMessage, "replyTo">("replyTo", row.replyTo),
+    ...parsed<StoredMessage, "mentions">("mentions", row.mentions),
+    ...optional("editedAt", row.editedAt),
+    ...optional("recalledAt", row.recalledAt),
+  };
+}
+
+function toType(type: number): ConversationType {
+  return type === DIRECT || type === WORLD ? type : GROUP;
+}
+
+function toRole(role: number): Role {
+  return role === ADMIN || role === OWNER ? role : MEMBER;
+}
+
+/** The wire leaves absent fields out where SQL has NULL. */
+function optional<K extends string, V>(key: K, value: V | null): { [k in K]?: V } {
+  return value === null ? {} : ({ [key]: value } as { [k in K]?: V });
+}
+
+/** A JSON column that only `applyRoomRecords` writes, from a typed record. */
+function parsed<T, K extends keyof T & string>(key: K, text: string | null): { [k in K]?: T[K] } {
+  return text === null ? {} : ({ [key]: JSON.parse(text) as T[K] } as { [k in K]?: T[K] });
+}

@@ -1,0 +1,93 @@
+/**
+ * What every D1 repository needs: one way to run a batch, and one place that knows D1's error texts. D1 has no
+ * interactive transactions; what must be atomic is one `batch` whose conditions stand inside the SQL.
+ */
+import type { BatchItem } from "drizzle-orm/batch";
+import { drizzle, type DrizzleD1Database } from "drizzle-orm/d1";
+
+/** The database as the repositories use it: builders and the `sql` tag, no relational queries. */
+export type Db = DrizzleD1Database;
+
+export type Statement = BatchItem<"sqlite">;
+
+/** Opens Drizzle on a D1 binding (or a D1 session). It holds no state; one a request is fine. */
+export function openD1(binding: D1Database): Db {
+  return drizzle(binding);
+}
+
+/** SQL did not answer, or refused for a reason that goes away: an outage, not a mistake in a statement. */
+export class SqlUnavailable extends Error {
+  override readonly name = "SqlUnavailable";
+}
+
+/**
+ * Runs statements as one transaction and answers their results in order.
+ * @throws SqlUnavailable when the database is away; anything else thrown is a bug or a violated constraint
+ */
+export async function runBatch(db: Db, statements: readonly Statement[]): Promise<readonly unknown[]> {
+  const [first, ...rest] = statements;
+  if (first === undefined) {
+    return [];
+  }
+  return guarded(() => db.batch([first, ...rest]));
+}
+
+/** Runs one query; throws as `runBatch` does. */
+export async function guarded<T>(query: () => PromiseLike<T>): Promise<T> {
+  try {
+    return await query();
+  } catch (error) {
+    if (isOutage(error)) {
+      throw new SqlUnavailable("SQL is not available", { cause: error });
+    }
+    throw error;
+  }
+}
+
+/** Texts of SQLite and D1 that mean "the statement is wrong", for which no waiting helps. */
+const STATEMENT_FAULTS = /SQLITE_(CONSTRAINT|ERROR|MISMATCH|TOOBIG|AUTH|RANGE)|no such (table|column)|syntax error|D1_TYPE_ERROR/;
+
+function isOutage(error: unknown): boolean {
+  for (const text of messagesOf(error)) {
+    if (STATEMENT_FAULTS.test(text) || uniqueColumnIn(text) !== null) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/**
+ * The `table.column` whose unique index a statement violated, or `null` for any other error.
+ * SQLite's text: "UNIQUE constraint failed: users.email_lower".
+ */
+export function violatedColumn(error: unknown): string | null {
+  for (const text of messagesOf(error)) {
+    const column = uniqueColumnIn(text);
+    if (column !== null) {
+      return column;
+    }
+  }
+  return null;
+}
+
+function uniqueColumnIn(text: string): string | null {
+  return /UNIQUE constraint failed: (\w+\.\w+)/.exec(text)?.[1] ?? null;
+}
+
+/** Drizzle wraps D1 wraps SQLite; eight levels is more than they ever do, and ends a cycle. */
+const MAX_CAUSES = 8;
+
+function* messagesOf(error: unknown): Generator<string> {
+  let current = error;
+  for (let depth = 0; depth < MAX_CAUSES && current instanceof Error; depth++) {
+    yield current.message;
+    current = current.cause;
+  }
+}
+
+/** How many rows a `db.run` of a batch changed. */
+export function changesOf(result: unknown): number {
+  const meta = typeof result === "object" && result !== null && "meta" in result ? result.meta : undefined;
+  const changes = typeof meta === "object" && meta !== null && "changes" in meta ? meta.changes : undefined;
+  return typeof changes === "number" ? changes : 0;
+}

@@ -1,0 +1,303 @@
+/** Friend requests, friendships and blocks in D1. Each change is one batch that carries its event along. */
+import { and, asc, desc, eq, gt, inArray, lt, or, sql, type SQL } from "drizzle-orm";
+import { blocks, friendshipRequests, friendships, users } from "../../schema/sqlite.ts";
+import { err, ok, type Result } from "../protocol/errors.ts";
+import type { FriendRequest, User } from "../protocol/things.ts";
+import { decodeCursor, pageOf } from "./cursor.ts";
+import { changesOf, guarded, type Db, type Statement } from "./d1.ts";
+import { idsIn, toUserRow } from "./users.ts";
+import type { FriendRepo, NewFriendRequest, RequestOutcome } from "./types.ts";
+
+/** A rejected request may be repeated after a day. Source: WIRE "Friends and conversations". */
+const ASK_AGAIN_AFTER_MS = 24 * 60 * 60 * 1000;
+
+const FRIEND_EVENTS = "gochat.friend-events";
+
+type StoredRequest = typeof friendshipRequests.$inferSelect;
+
+/** Friends over D1. */
+export function d1Friends(db: Db): FriendRepo {
+  return {
+    async request(wish) {
+      const { targetUserId: target } = wish;
+      const me = wish.requester.userId;
+      if (me === target) {
+        return err({ name: "INVALID_INPUT", fields: [{ path: "targetUserId", message: "is yourself" }] });
+      }
+      const pair = pairKey(me, target);
+      const results = await guarded(() =>
+        db.batch([
+          ...askStatements(db, wish, pair),
+          db.select({ isGuest: users.isGuest }).from(users).where(eq(users.userId, target)),
+          db.select().from(friendships).where(and(eq(friendships.userId, me), eq(friendships.friendId, target))),
+          db.select().from(blocks).where(and(eq(blocks.userId, me), eq(blocks.blockedUserId, target))),
+          db
+            .select()
+            .from(friendshipRequests)
+            .where(eq(friendshipRequests.pairKey, pair))
+            .orderBy(desc(friendshipRequests.updatedAt)),
+        ]),
+      );
+      const [targets, friends, ownBlocks, requests] = results.slice(-4) as [
+        { isGuest: number }[],
+        unknown[],
+        unknown[],
+        StoredRequest[],
+      ];
+      const found = { target: targets[0], friends: friends.length > 0, blocked: ownBlocks.length > 0, requests };
+      return outcomeOf(wish, found);
+    },
+
+    async decide({ requestId, actor, action, eventId, now }) {
+      const status = action === "accept" ? "accepted" : "rejected";
+      const update = db
+        .update(friendshipRequests)
+        .set({ status, pendingKey: null, opId: eventId, updatedAt: now })
+        .where(
+          and(
+            eq(friendshipRequests.requestId, requestId),
+            eq(friendshipRequests.targetUserId, actor.userId),
+            eq(friendshipRequests.status, "pending"),
+            eq(friendshipRequests.suppressed, 0),
+          ),
+        );
+      const mine = sql`request_id = ${requestId} AND op_id = ${eventId}`;
+      const [, , , rows] = await guarded(() =>
+        db.batch([
+          update,
+          insertFriendships(db, sql`${mine} AND status = 'accepted'`, now),
+          insertRequestEvent(db, mine, `friend.request.${status}`, actor, eventId, now),
+          db
+            .select()
+            .from(friendshipRequests)
+            .where(and(eq(friendshipRequests.requestId, requestId), eq(friendshipRequests.targetUserId, actor.userId))),
+        ]),
+      );
+      const row = rows[0];
+      if (row === undefined || row.suppressed === 1) {
+        return err({ name: "NOT_FOUND" });
+      }
+      return row.status === status ? ok(toRequest(row)) : err({ name: "CONFLICT", detail: `already ${row.status}` });
+    },
+
+    async requests(userId, filter) {
+      const cursor = decodeCursor(filter.cursor, [""]);
+      if (!cursor.ok) {
+        return cursor;
+      }
+      const before = cursor.value?.[0];
+      const incoming = filter.direction === "incoming";
+      const rows = await guarded(() =>
+        db
+          .select()
+          .from(friendshipRequests)
+          .where(
+            and(
+              eq(incoming ? friendshipRequests.targetUserId : friendshipRequests.requesterId, userId),
+              incoming ? eq(friendshipRequests.suppressed, 0) : undefined,
+              filter.status === undefined ? undefined : eq(friendshipRequests.status, filter.status),
+              before === undefined ? undefined : lt(friendshipRequests.requestId, before),
+            ),
+          )
+          .orderBy(desc(friendshipRequests.requestId))
+          .limit(filter.limit + 1),
+      );
+      return ok(pageOf(rows, filter.limit, (row) => [row.requestId], toRequest));
+    },
+
+    async friends(userId, page) {
+      const cursor = decodeCursor(page.cursor, [""]);
+      if (!cursor.ok) {
+        return cursor;
+      }
+      const after = cursor.value?.[0];
+      const rows = await guarded(() =>
+        db
+          .select({ user: users, since: friendships.createdAt })
+          .from(friendships)
+          .innerJoin(users, eq(users.userId, friendships.friendId))
+          .where(
+            and(eq(friendships.userId, userId), after === undefined ? undefined : gt(friendships.friendId, after)),
+          )
+          .orderBy(asc(friendships.friendId))
+          .limit(page.limit + 1),
+      );
+      return ok(
+        pageOf(
+          rows,
+          page.limit,
+          (row) => [row.user.userId],
+          (row) => ({ user: toUserRow(row.user), since: row.since }),
+        ),
+      );
+    },
+
+    async areFriends(userId, otherId) {
+      const rows = await guarded(() =>
+        db
+          .select({ friendId: friendships.friendId })
+          .from(friendships)
+          .where(and(eq(friendships.userId, userId), eq(friendships.friendId, otherId))),
+      );
+      return rows.length > 0;
+    },
+
+    async blockedAmong(userId, otherIds) {
+      if (otherIds.length === 0) {
+        return [];
+      }
+      const others = idsIn(otherIds);
+      const rows = await guarded(() =>
+        db
+          .select()
+          .from(blocks)
+          .where(
+            or(
+              and(eq(blocks.userId, userId), inArray(blocks.blockedUserId, others)),
+              and(eq(blocks.blockedUserId, userId), inArray(blocks.userId, others)),
+            ),
+          ),
+      );
+      return [...new Set(rows.map((row) => (row.userId === userId ? row.blockedUserId : row.userId)))];
+    },
+
+    async remove(userId, friendId, eventId, now) {
+      const body = eventBody("friend.removed", eventId, now, {
+        user_id: userId,
+        target_user_id: friendId,
+        payload: { user_ids: [userId, friendId] },
+      });
+      const [, deleted] = await guarded(() =>
+        db.batch([
+          db.run(sql`
+            INSERT INTO outbox_events (event_id, owner_id, topic, event_key, body, created_at)
+            SELECT ${eventId}, ${userId}, ${FRIEND_EVENTS}, ${pairKey(userId, friendId)}, ${body}, ${now}
+            FROM friendships WHERE user_id = ${userId} AND friend_id = ${friendId}`),
+          db.run(sql`
+            DELETE FROM friendships WHERE (user_id = ${userId} AND friend_id = ${friendId})
+              OR (user_id = ${friendId} AND friend_id = ${userId})`),
+        ]),
+      );
+      return changesOf(deleted) > 0;
+    },
+  };
+}
+
+/**
+ * Asking, as one transaction. First a waiting request of the other side becomes a friendship; then, unless that made
+ * them friends, a new request is written. The unique `pending_key` makes the second of two simultaneous requests find the first.
+ */
+function askStatements(db: Db, wish: NewFriendRequest, pair: string): [Statement, ...Statement[]] {
+  const { requester, targetUserId: target, eventId, now } = wish;
+  const me = requester.userId;
+  const mine = sql`pair_key = ${pair} AND op_id = ${eventId}`;
+  const blockedByMe = sql`EXISTS (SELECT 1 FROM blocks WHERE user_id = ${me} AND blocked_user_id = ${target})`;
+  const blockedByTarget = sql`EXISTS (SELECT 1 FROM blocks WHERE user_id = ${target} AND blocked_user_id = ${me})`;
+  const acceptCrossing = db.run(sql`
+    UPDATE friendship_requests
+    SET status = 'accepted', pending_key = NULL, suppressed = 0, op_id = ${eventId}, updated_at = ${now}
+    WHERE pending_key = ${pair} AND requester_id = ${target} AND NOT ${blockedByMe} AND NOT ${blockedByTarget}`);
+  // A request that a block had hidden appears once the block is gone and the request is repeated.
+  const unhide = db.run(sql`
+    UPDATE friendship_requests SET suppressed = 0, op_id = ${eventId}, updated_at = ${now}
+    WHERE pending_key = ${pair} AND requester_id = ${me} AND suppressed = 1 AND NOT ${blockedByTarget}`);
+  const ask = db.run(sql`
+    INSERT INTO friendship_requests (request_id, requester_id, target_user_id, message, status, pair_key, pending_key,
+      suppressed, op_id, created_at, updated_at)
+    SELECT ${wish.requestId}, ${me}, u.user_id, ${wish.message ?? null}, 'pending', ${pair}, ${pair},
+      ${blockedByTarget}, ${eventId}, ${now}, ${now}
+    FROM users u
+    WHERE u.user_id = ${target} AND u.is_guest = 0 AND NOT ${blockedByMe}
+      AND NOT EXISTS (SELECT 1 FROM friendships WHERE user_id = ${me} AND friend_id = ${target})
+      AND NOT EXISTS (SELECT 1 FROM friendship_requests r WHERE r.pair_key = ${pair} AND r.requester_id = ${me}
+        AND r.status = 'rejected' AND r.updated_at > ${now - ASK_AGAIN_AFTER_MS})
+    ON CONFLICT (pending_key) DO NOTHING`);
+  return [
+    acceptCrossing,
+    insertFriendships(db, sql`${mine} AND status = 'accepted'`, now),
+    insertRequestEvent(db, sql`${mine} AND status = 'accepted'`, "friend.request.accepted", requester, eventId, now),
+    unhide,
+    ask,
+    insertRequestEvent(
+      db,
+      sql`${mine} AND status = 'pending' AND suppressed = 0`,
+      "friend.request.sent",
+      requester,
+      eventId,
+      now,
+    ),
+  ];
+}
+
+/** What the rows after the batch say about it. */
+function outcomeOf(
+  wish: NewFriendRequest,
+  found: { target: { isGuest: number } | undefined; friends: boolean; blocked: boolean; requests: StoredRequest[] },
+): Result<RequestOutcome> {
+  if (found.target === undefined) {
+    return err({ name: "USER_NOT_FOUND" });
+  }
+  if (found.target.isGuest === 1 || found.blocked) {
+    return err({ name: "PERMISSION_DENIED" });
+  }
+  const changed = found.requests.find((row) => row.opId === wish.eventId);
+  if (changed !== undefined) {
+    const waiting = changed.requestId === wish.requestId ? "created" : "existing";
+    return ok({ request: toRequest(changed), kind: changed.status === "accepted" ? "accepted" : waiting });
+  }
+  const pending = found.requests.find((row) => row.status === "pending" && row.requesterId === wish.requester.userId);
+  if (pending !== undefined) {
+    return ok({ request: toRequest(pending), kind: "existing" });
+  }
+  return err({ name: "CONFLICT", detail: found.friends ? "already friends" : "rejected less than a day ago" });
+}
+
+/** Both rows of the friendship of the request that `where` picks; nothing when it picks none. */
+function insertFriendships(db: Db, where: SQL, now: number) {
+  return db.run(sql`
+    INSERT INTO friendships (user_id, friend_id, created_at)
+    SELECT requester_id, target_user_id, ${now} FROM friendship_requests WHERE ${where}
+    UNION ALL SELECT target_user_id, requester_id, ${now} FROM friendship_requests WHERE ${where}
+    ON CONFLICT (user_id, friend_id) DO NOTHING`);
+}
+
+/**
+ * The event of the request that `where` picks, by `actor`. The request in its payload is filled in by SQL, because which
+ * one it is becomes known only inside the transaction; a merge patch leaves out what is NULL, as the wire does.
+ */
+function insertRequestEvent(db: Db, where: SQL, type: string, actor: User, eventId: string, now: number) {
+  // A rejection is told without the one who rejects: the requester knows whom they asked.
+  const payload = type === "friend.request.rejected" ? {} : { user: actor };
+  const frame = eventBody(type, eventId, now, { user_id: actor.userId, payload });
+  return db.run(sql`
+    INSERT INTO outbox_events (event_id, owner_id, topic, event_key, body, created_at)
+    SELECT ${eventId}, ${actor.userId}, ${FRIEND_EVENTS}, pair_key,
+      json_patch(${frame}, json_object(
+        'target_user_id', CASE WHEN requester_id = ${actor.userId} THEN target_user_id ELSE requester_id END,
+        'payload', json_object('request', json_object('requestId', request_id, 'requesterId', requester_id,
+          'targetUserId', target_user_id, 'message', message, 'status', status, 'createdAt', created_at,
+          'updatedAt', updated_at)))),
+      ${now}
+    FROM friendship_requests WHERE ${where}`);
+}
+
+/** A bus event as JSON: snake_case, time in seconds. Source: DESIGN section 4, "Bus". */
+function eventBody(type: string, eventId: string, now: number, rest: Record<string, unknown>): string {
+  return JSON.stringify({ event_id: eventId, event_type: type, timestamp: Math.floor(now / 1000), ...rest });
+}
+
+function pairKey(a: string, b: string): string {
+  return a < b ? `${a}:${b}` : `${b}:${a}`;
+}
+
+function toRequest(row: StoredRequest): FriendRequest {
+  return {
+    requestId: row.requestId,
+    requesterId: row.requesterId,
+    targetUserId: row.targetUserId,
+    ...(row.message === null ? {} : { message: row.message }),
+    status: row.status === "accepted" || row.status === "rejected" ? row.status : "pending",
+    createdAt: row.createdAt,
+    updatedAt: row.updatedAt,
+  };
+}

@@ -1,0 +1,61 @@
+/** Events that began in SQL and wait for the bus, and letters that a consumer gave up on. */
+import { asc, count, eq, inArray, min } from "drizzle-orm";
+import { deadLetters, outboxEvents } from "../../schema/sqlite.ts";
+import { guarded, type Db } from "./d1.ts";
+import type { DeadLetterRepo, OutboxRepo } from "./types.ts";
+import { idsIn } from "./users.ts";
+
+/** The outbox over D1. */
+export function d1Outbox(db: Db): OutboxRepo {
+  return {
+    pending(ownerId, limit) {
+      return guarded(() =>
+        db
+          .select({
+            eventId: outboxEvents.eventId,
+            topic: outboxEvents.topic,
+            key: outboxEvents.eventKey,
+            body: outboxEvents.body,
+          })
+          .from(outboxEvents)
+          .where(eq(outboxEvents.ownerId, ownerId))
+          .orderBy(asc(outboxEvents.eventId))
+          .limit(limit),
+      );
+    },
+
+    async published(eventIds) {
+      if (eventIds.length > 0) {
+        await guarded(() => db.delete(outboxEvents).where(inArray(outboxEvents.eventId, idsIn(eventIds))));
+      }
+    },
+
+    async backlog() {
+      const rows = await guarded(() =>
+        db.select({ waiting: count(), oldestAt: min(outboxEvents.createdAt) }).from(outboxEvents),
+      );
+      const row = rows[0];
+      return { count: row?.waiting ?? 0, oldestAt: row?.oldestAt ?? null };
+    },
+  };
+}
+
+/** Dead letters over D1. */
+export function d1DeadLetters(db: Db): DeadLetterRepo {
+  return {
+    async add(letter) {
+      await guarded(() =>
+        db
+          .insert(deadLetters)
+          .values({
+            letterId: letter.deadLetterId,
+            queue: letter.queue,
+            messageId: letter.messageId,
+            body: letter.body,
+            createdAt: letter.createdAt,
+          })
+          .onConflictDoNothing({ target: deadLetters.messageId }),
+      );
+    },
+  };
+}

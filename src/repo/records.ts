@@ -1,0 +1,263 @@
+/**
+ * The queryable copy of the rooms. A batch of records of any number of conversations becomes at most one statement for
+ * each table, its rows as one JSON parameter: D1 takes only 100 bound values, and thousands of messages a second
+ * must not be thousands of statements. Every statement is guarded by `log_id` (or is a maximum), so that a record
+ * that comes twice, or after a newer one, changes nothing.
+ */
+import { sql } from "drizzle-orm";
+import { WORLD_ROOM_ID, type RoomRecord } from "../domain/records.ts";
+import type { Clock } from "../platform/clock.ts";
+import { runBatch, type Db, type Statement } from "./d1.ts";
+import type { PersistenceRepo } from "./types.ts";
+
+/**
+ * Characters of JSON in one parameter. D1's limit is 2 MB a value; a character takes at most three bytes in UTF-8, and
+ * escaped quotes are counted because the text is measured after escaping.
+ */
+const MAX_JSON_CHARS = 500_000;
+
+type Cell = string | number | null;
+type Row = readonly Cell[];
+
+/** Rows of one batch by table, already reduced to the newest of each key. */
+interface Rows {
+  readonly messages: Map<string, Row>;
+  readonly conversations: Map<string, Row>;
+  readonly members: Map<string, Row>;
+  readonly pointers: Map<string, Row>;
+  /** Conversations whose head must be looked at again. */
+  readonly moved: Set<string>;
+}
+
+/**
+ * Records over D1.
+ * @param clock for read pointers, whose records carry no time
+ */
+export function d1Records(db: Db, clock: Clock): PersistenceRepo {
+  return {
+    async applyRoomRecords(records) {
+      const rows = collect(records, clock.now());
+      await runBatch(db, [
+        ...chunks(rows.messages.values()).map((json) => upsertMessages(db, json)),
+        ...chunks(rows.conversations.values()).map((json) => upsertConversations(db, json)),
+        ...chunks(rows.members.values()).map((json) => upsertMembers(db, json)),
+        ...chunks(rows.pointers.values()).map((json) => upsertPointers(db, json)),
+        // Last, because it reads the messages and conversations written above, whichever of them came first.
+        ...chunks([...rows.moved].map((id) => [id])).map((json) => advanceHeads(db, json)),
+      ]);
+    },
+  };
+}
+
+function collect(records: readonly RoomRecord[], now: number): Rows {
+  const rows: Rows = {
+    messages: new Map(),
+    conversations: new Map(),
+    members: new Map(),
+    pointers: new Map(),
+    moved: new Set(),
+  };
+  const versions = new Map<string, number>();
+  for (const record of records) {
+    addRecord(rows, versions, record, now);
+  }
+  return rows;
+}
+
+/** Keeps the row unless a newer one of the same table and key is there. */
+function keepNewest(
+  table: Map<string, Row>,
+  versions: Map<string, number>,
+  kind: string,
+  key: string,
+  version: number,
+  row: Row,
+): void {
+  const versionKey = `${kind} ${key}`;
+  if (version > (versions.get(versionKey) ?? -1)) {
+    versions.set(versionKey, version);
+    table.set(key, row);
+  }
+}
+
+function addRecord(rows: Rows, versions: Map<string, number>, record: RoomRecord, now: number): void {
+  const { conversationId, logId } = record;
+  const addPointer = (userId: string, readSeqId: number): void => {
+    // A reader's pointer in the world room lives in their UserSession: a row for each would be a write a reader.
+    if (conversationId !== WORLD_ROOM_ID && readSeqId > 0) {
+      const row = [conversationId, userId, readSeqId, now, logId];
+      keepNewest(rows.pointers, versions, "pointer", `${conversationId} ${userId}`, readSeqId, row);
+    }
+  };
+  switch (record.kind) {
+    case "message": {
+      const m = record.message;
+      const recalled = m.recalledAt !== undefined;
+      const row = [
+        conversationId,
+        m.seqId,
+        m.messageId,
+        m.senderId,
+        m.clientMsgId,
+        m.messageType,
+        recalled ? null : json(m.content),
+        json(m.replyTo),
+        recalled ? null : json(m.mentions),
+        m.createdAt,
+        m.editedAt ?? null,
+        m.recalledAt ?? null,
+        logId,
+      ];
+      keepNewest(rows.messages, versions, "message", `${conversationId} ${m.seqId}`, logId, row);
+      rows.moved.add(conversationId);
+      addPointer(m.senderId, m.seqId);
+      return;
+    }
+    case "conversation": {
+      const c = record.conversation;
+      const row = [
+        conversationId,
+        c.type,
+        c.name ?? null,
+        c.avatarUrl ?? null,
+        c.announcement ?? null,
+        c.ownerId ?? null,
+        c.memberCount,
+        c.maxMembers,
+        flag(c.joinApproval),
+        flag(c.muteAll),
+        record.headSeqId,
+        c.version,
+        c.createdAt,
+        c.updatedAt,
+        c.dismissedAt ?? null,
+        logId,
+      ];
+      keepNewest(rows.conversations, versions, "conversation", conversationId, logId, row);
+      rows.moved.add(conversationId);
+      return;
+    }
+    case "member": {
+      const m = record.member;
+      const row = [conversationId, m.userId, m.role, m.joinedAt, m.mutedUntil ?? null, null, logId];
+      keepNewest(rows.members, versions, "member", `${conversationId} ${m.userId}`, logId, row);
+      addPointer(m.userId, m.readSeqId);
+      return;
+    }
+    case "memberRemoved": {
+      const row = [conversationId, record.userId, 1, record.removedAt, null, record.removedAt, logId];
+      keepNewest(rows.members, versions, "member", `${conversationId} ${record.userId}`, logId, row);
+      return;
+    }
+    case "readPointer":
+      addPointer(record.userId, record.readSeqId);
+      return;
+    default:
+      return unknownKind(record);
+  }
+}
+
+/**
+ * A kind of the next release, met during a deploy. Throwing sends the batch back to the queue, where it waits for a
+ * consumer that knows the kind; skipping would lose it.
+ */
+function unknownKind(record: never): never {
+  throw new Error(`unknown room record ${JSON.stringify((record as RoomRecord).kind)}`);
+}
+
+function upsertMessages(db: Db, rows: string): Statement {
+  return db.run(sql`
+    INSERT INTO messages (conversation_id, seq_id, message_id, sender_id, client_msg_id, message_type, content, reply_to,
+      mentions, created_at, edited_at, recalled_at, log_id)
+    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
+      value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12
+    FROM json_each(${rows}) WHERE true
+    ON CONFLICT (conversation_id, seq_id) DO UPDATE SET content = excluded.content, reply_to = excluded.reply_to,
+      mentions = excluded.mentions, edited_at = excluded.edited_at, recalled_at = excluded.recalled_at,
+      log_id = excluded.log_id
+    WHERE excluded.log_id > messages.log_id`);
+}
+
+/** `last_activity_at` begins at the creation; only messages move it. The world's member count is kept by the accounts. */
+function upsertConversations(db: Db, rows: string): Statement {
+  return db.run(sql`
+    INSERT INTO conversations (conversation_id, type, name, avatar_url, announcement, owner_id, member_count, max_members,
+      join_approval, mute_all, head_seq_id, version, last_activity_at, created_at, updated_at, dismissed_at, log_id)
+    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
+      value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 12, value ->> 13, value ->> 14,
+      value ->> 15
+    FROM json_each(${rows}) WHERE true
+    ON CONFLICT (conversation_id) DO UPDATE SET name = excluded.name, avatar_url = excluded.avatar_url,
+      announcement = excluded.announcement, owner_id = excluded.owner_id,
+      member_count = CASE WHEN conversations.type = 3 THEN conversations.member_count ELSE excluded.member_count END,
+      max_members = excluded.max_members, join_approval = excluded.join_approval, mute_all = excluded.mute_all,
+      head_seq_id = max(conversations.head_seq_id, excluded.head_seq_id),
+      version = max(conversations.version, excluded.version), updated_at = excluded.updated_at,
+      dismissed_at = excluded.dismissed_at, log_id = excluded.log_id
+    WHERE excluded.log_id > conversations.log_id`);
+}
+
+/** A removal keeps role and entry time for the books, and forgets the member's own settings. */
+function upsertMembers(db: Db, rows: string): Statement {
+  return db.run(sql`
+    INSERT INTO conversation_members (conversation_id, user_id, role, joined_at, muted_until, removed_at, log_id)
+    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6
+    FROM json_each(${rows}) WHERE true
+    ON CONFLICT (conversation_id, user_id) DO UPDATE SET
+      role = CASE WHEN excluded.removed_at IS NULL THEN excluded.role ELSE conversation_members.role END,
+      joined_at = CASE WHEN excluded.removed_at IS NULL THEN excluded.joined_at ELSE conversation_members.joined_at END,
+      muted = CASE WHEN excluded.removed_at IS NULL THEN conversation_members.muted ELSE 0 END,
+      pinned = CASE WHEN excluded.removed_at IS NULL THEN conversation_members.pinned ELSE 0 END,
+      muted_until = excluded.muted_until, removed_at = excluded.removed_at, log_id = excluded.log_id
+    WHERE excluded.log_id > conversation_members.log_id`);
+}
+
+function upsertPointers(db: Db, rows: string): Statement {
+  return db.run(sql`
+    INSERT INTO user_read_pointers (conversation_id, user_id, read_seq_id, updated_at, log_id)
+    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each(${rows}) WHERE true
+    ON CONFLICT (conversation_id, user_id) DO UPDATE SET read_seq_id = excluded.read_seq_id,
+      updated_at = excluded.updated_at, log_id = max(user_read_pointers.log_id, excluded.log_id)
+    WHERE excluded.read_seq_id > user_read_pointers.read_seq_id`);
+}
+
+/** Looks the newest message up by primary key; so it is right also when messages came before their conversation. */
+function advanceHeads(db: Db, ids: string): Statement {
+  return db.run(sql`
+    UPDATE conversations SET
+      head_seq_id = max(head_seq_id, coalesce((SELECT max(m.seq_id) FROM messages m
+        WHERE m.conversation_id = conversations.conversation_id), 0)),
+      last_activity_at = max(last_activity_at, coalesce((SELECT m.created_at FROM messages m
+        WHERE m.conversation_id = conversations.conversation_id ORDER BY m.seq_id DESC LIMIT 1), 0))
+    WHERE conversation_id IN (SELECT value ->> 0 FROM json_each(${ids}))`);
+}
+
+/** JSON arrays of rows, none longer than one parameter may be (a single row is far below it: frames end at 64 KiB). */
+function chunks(rows: Iterable<Row>): string[] {
+  const out: string[] = [];
+  let parts: string[] = [];
+  let chars = 0;
+  for (const row of rows) {
+    const text = JSON.stringify(row);
+    if (parts.length > 0 && chars + text.length > MAX_JSON_CHARS) {
+      out.push(`[${parts.join(",")}]`);
+      parts = [];
+      chars = 0;
+    }
+    parts.push(text);
+    chars += text.length + 1;
+  }
+  if (parts.length > 0) {
+    out.push(`[${parts.join(",")}]`);
+  }
+  return out;
+}
+
+/** Doubly encoded on purpose: a NUL inside a content stays an escape and cannot end an SQL string. */
+function json(value: unknown): string | null {
+  return value === undefined ? null : JSON.stringify(value);
+}
+
+function flag(value: boolean): number {
+  return value ? 1 : 0;
+}

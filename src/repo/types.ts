@@ -1,0 +1,221 @@
+/**
+ * What the rest of the Worker asks of SQL. Expected failures come back as values; a method throws `SqlUnavailable`
+ * (src/repo/d1.ts) when the database does not answer, which the edge maps to UNAVAILABLE. All times are epoch milliseconds.
+ */
+import type { ConversationState, Role, RoomRecord, StoredMessage } from "../domain/records.ts";
+import type { Result } from "../protocol/errors.ts";
+import type { FriendRequest, User } from "../protocol/things.ts";
+
+/** An account as stored. */
+export interface UserRow {
+  readonly userId: string;
+  readonly username: string;
+  readonly email: string | null;
+  /** `null` for guests. */
+  readonly passwordHash: string | null;
+  readonly displayName: string;
+  readonly avatarUrl: string | null;
+  readonly bio: string | null;
+  readonly isGuest: boolean;
+  readonly role: "user" | "admin";
+  readonly bannedAt: number | null;
+  readonly createdAt: number;
+}
+
+/** What a new account is made of. */
+export interface NewUser {
+  readonly userId: string;
+  readonly username: string;
+  readonly email?: string;
+  readonly passwordHash: string | null;
+  readonly displayName: string;
+  readonly isGuest: boolean;
+  readonly now: number;
+}
+
+/** Fields of a profile that a user may change; `null` empties an optional one, absent leaves it. */
+export interface ProfileChange {
+  readonly displayName?: string | undefined;
+  readonly avatarUrl?: string | null | undefined;
+  readonly bio?: string | null | undefined;
+}
+
+/** What a guest becomes a user with. */
+export interface Upgrade {
+  readonly username: string;
+  readonly email?: string;
+  readonly passwordHash: string;
+  readonly displayName?: string;
+}
+
+/** A page by keyset. `limit` was checked by the schema; `cursor` is what an earlier page answered. */
+export interface PageRequest {
+  readonly limit: number;
+  readonly cursor?: string | undefined;
+}
+
+export interface Page<T> {
+  readonly items: T[];
+  readonly nextCursor: string | null;
+}
+
+export interface UserRepo {
+  /** CONFLICT names the taken field (`username` or `email`). */
+  create(user: NewUser): Promise<Result<UserRow>>;
+  /** By user name or mail address, without case. */
+  findByLogin(login: string): Promise<UserRow | null>;
+  byId(userId: string): Promise<UserRow | null>;
+  /** In no particular order; ids without an account are missing. */
+  byIds(userIds: readonly string[]): Promise<UserRow[]>;
+  /** USER_NOT_FOUND when there is none. */
+  updateProfile(userId: string, change: ProfileChange, now: number): Promise<Result<UserRow>>;
+  /** CONFLICT when it is no guest (any more), or naming the taken field. */
+  upgradeGuest(userId: string, upgrade: Upgrade, now: number): Promise<Result<UserRow>>;
+  /** Puts a better hash in place of `oldHash`; does nothing when the password has changed meanwhile. */
+  replaceHash(userId: string, oldHash: string, newHash: string, now: number): Promise<void>;
+  /** Accounts (no guests, no banned) whose user name or display name begins with `prefix`, by user name. */
+  search(prefix: string, page: PageRequest): Promise<Result<Page<UserRow>>>;
+  /** Sets or lifts a ban; `false` when there is no such user. */
+  setBanned(userId: string, bannedAt: number | null, now: number): Promise<boolean>;
+}
+
+/** What asking for friendship led to. */
+export interface RequestOutcome {
+  readonly request: FriendRequest;
+  /** `created`: new. `existing`: the pending one of before. `accepted`: it met a request of the other side. */
+  readonly kind: "created" | "existing" | "accepted";
+}
+
+export interface NewFriendRequest {
+  /** Who asks; events carry the user as others see it. */
+  readonly requester: User;
+  readonly targetUserId: string;
+  readonly message?: string | undefined;
+  /** Id for the request, should it be new. */
+  readonly requestId: string;
+  /** Id of this operation and of the event that it may cause. */
+  readonly eventId: string;
+  readonly now: number;
+}
+
+export interface FriendDecision {
+  readonly requestId: string;
+  /** Who decides. */
+  readonly actor: User;
+  readonly action: "accept" | "reject";
+  readonly eventId: string;
+  readonly now: number;
+}
+
+export interface FriendRequestFilter extends PageRequest {
+  readonly direction: "incoming" | "outgoing";
+  readonly status?: "pending" | "accepted" | "rejected" | undefined;
+}
+
+export interface FriendRow {
+  readonly user: UserRow;
+  readonly since: number;
+}
+
+export interface FriendRepo {
+  /**
+   * Asks for friendship; event `friend.request.sent` or `friend.request.accepted` in the same transaction. Two crossing
+   * requests, also at the same moment, make one friendship. A block by the target is not told: the requester gets a
+   * pending request that the target never sees. Faults: USER_NOT_FOUND, PERMISSION_DENIED (the target is a guest, or
+   * blocked by the requester), CONFLICT (already friends; rejected less than a day ago), INVALID_INPUT (oneself).
+   */
+  request(request: NewFriendRequest): Promise<Result<RequestOutcome>>;
+  /** By the addressee alone: NOT_FOUND for everybody else, CONFLICT when it was decided otherwise before. */
+  decide(decision: FriendDecision): Promise<Result<FriendRequest>>;
+  requests(userId: string, filter: FriendRequestFilter): Promise<Result<Page<FriendRequest>>>;
+  /** By friend id. */
+  friends(userId: string, page: PageRequest): Promise<Result<Page<FriendRow>>>;
+  areFriends(userId: string, otherId: string): Promise<boolean>;
+  /** Of `otherIds`, those who may not be brought together with `userId` because one has blocked the other. */
+  blockedAmong(userId: string, otherIds: readonly string[]): Promise<string[]>;
+  /** Ends a friendship, with event `friend.removed`; `false` when there was none. */
+  remove(userId: string, friendId: string, eventId: string, now: number): Promise<boolean>;
+}
+
+/** A conversation as one of its members has it in the list. */
+export interface ConversationItem {
+  readonly conversation: ConversationState;
+  readonly headSeqId: number;
+  readonly lastMessage: StoredMessage | null;
+  /** 0 in the world room, whose pointers live in `UserSession`. */
+  readonly readSeqId: number;
+  readonly role: Role;
+  readonly muted: boolean;
+  readonly pinned: boolean;
+}
+
+export interface ConversationRepo {
+  /** One page of a user's conversations, the world room among them: pinned first, newest activity first. */
+  list(userId: string, page: PageRequest): Promise<Result<Page<ConversationItem>>>;
+  /** Those of `conversationIds` that the user is in, in no particular order. */
+  items(userId: string, conversationIds: readonly string[]): Promise<ConversationItem[]>;
+  /** Ids of all conversations of a user, the world room among them, after `cursor`, by id. */
+  idsOf(userId: string, page: PageRequest): Promise<Page<string>>;
+  isMember(conversationId: string, userId: string): Promise<boolean>;
+  /** The member's own settings; `false` when the user is not in it. */
+  setSettings(
+    conversationId: string,
+    userId: string,
+    settings: { readonly muted?: boolean | undefined; readonly pinned?: boolean | undefined },
+  ): Promise<boolean>;
+  /** Messages of the SQL copy, ascending; `before` and `after` are exclusive sequences, neither means the newest. */
+  messages(
+    conversationId: string,
+    page: { readonly before?: number; readonly after?: number; readonly limit: number },
+  ): Promise<StoredMessage[]>;
+}
+
+export interface PersistenceRepo {
+  /** Writes what rooms hand over, in one transaction. Idempotent, in any order: the higher `logId` wins. */
+  applyRoomRecords(records: readonly RoomRecord[]): Promise<void>;
+}
+
+export interface OutboxRow {
+  readonly eventId: string;
+  readonly topic: string;
+  readonly key: string;
+  /** The event as JSON. */
+  readonly body: string;
+}
+
+export interface OutboxRepo {
+  /** Events of changes by this user that the bus does not have yet, oldest first. */
+  pending(ownerId: string, limit: number): Promise<OutboxRow[]>;
+  /** The bus has them. */
+  published(eventIds: readonly string[]): Promise<void>;
+  /** How many wait in all, and since when the oldest (epoch milliseconds). */
+  backlog(): Promise<{ count: number; oldestAt: number | null }>;
+}
+
+export interface DeadLetterRepo {
+  /** Keeps what a consumer gave up on; the same message twice is one letter. */
+  add(letter: DeadLetter): Promise<void>;
+}
+
+/** A queue message that no consumer could handle. */
+export interface DeadLetter {
+  readonly deadLetterId: string;
+  readonly queue: string;
+  /** Id that the queue gave it. */
+  readonly messageId: string;
+  /** JSON. */
+  readonly body: string;
+  readonly createdAt: number;
+}
+
+/** All of SQL. */
+export interface Repo {
+  readonly users: UserRepo;
+  readonly friends: FriendRepo;
+  readonly conversations: ConversationRepo;
+  readonly persistence: PersistenceRepo;
+  readonly outbox: OutboxRepo;
+  readonly deadLetters: DeadLetterRepo;
+  /** Whether SQL answers at all. */
+  ping(): Promise<boolean>;
+}

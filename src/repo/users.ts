@@ -1,0 +1,199 @@
+/** Accounts in D1. */
+import { and, asc, eq, gt, gte, inArray, isNull, lt, or, sql, type SQL } from "drizzle-orm";
+import { users } from "../../schema/sqlite.ts";
+import { WORLD_ROOM_ID } from "../domain/records.ts";
+import { err, ok, type Fault, type Result } from "../protocol/errors.ts";
+import { decodeCursor, pageOf } from "./cursor.ts";
+import { changesOf, guarded, runBatch, violatedColumn, type Db } from "./d1.ts";
+import type { UserRepo, UserRow } from "./types.ts";
+
+/** The columns as Drizzle answers them. */
+export type StoredUser = typeof users.$inferSelect;
+
+/** Users over D1. */
+export function d1Users(db: Db): UserRepo {
+  const byId = async (userId: string): Promise<UserRow | null> => {
+    const [row] = await guarded(() => db.select().from(users).where(eq(users.userId, userId)).limit(1));
+    return row === undefined ? null : toUserRow(row);
+  };
+  return {
+    byId,
+
+    async create(user) {
+      const insert = db.insert(users).values({
+        userId: user.userId,
+        ...loginColumns(user.username, user.email),
+        passwordHash: user.passwordHash,
+        ...displayNameColumns(user.displayName),
+        isGuest: user.isGuest ? 1 : 0,
+        createdAt: user.now,
+        updatedAt: user.now,
+      });
+      // Everybody is in the world room by rule; its member count is the number of accounts.
+      const count = db.run(
+        sql`UPDATE conversations SET member_count = member_count + 1 WHERE conversation_id = ${WORLD_ROOM_ID}`,
+      );
+      const taken = await takenField(() => runBatch(db, [insert, count]));
+      if (!taken.ok) {
+        return taken;
+      }
+      return found(await byId(user.userId));
+    },
+
+    async findByLogin(login) {
+      const name = login.toLowerCase();
+      // A user name holds no "@", so a text is one or the other.
+      const column = name.includes("@") ? users.emailLower : users.usernameLower;
+      const [row] = await guarded(() => db.select().from(users).where(eq(column, name)).limit(1));
+      return row === undefined ? null : toUserRow(row);
+    },
+
+    async byIds(userIds) {
+      if (userIds.length === 0) {
+        return [];
+      }
+      const rows = await guarded(() => db.select().from(users).where(inArray(users.userId, idsIn(userIds))));
+      return rows.map(toUserRow);
+    },
+
+    async updateProfile(userId, change, now) {
+      await guarded(() =>
+        db
+          .update(users)
+          .set({
+            ...(change.displayName === undefined ? {} : displayNameColumns(change.displayName)),
+            ...(change.avatarUrl === undefined ? {} : { avatarUrl: change.avatarUrl }),
+            ...(change.bio === undefined ? {} : { bio: change.bio }),
+            updatedAt: now,
+          })
+          .where(eq(users.userId, userId)),
+      );
+      return found(await byId(userId));
+    },
+
+    async upgradeGuest(userId, upgrade, now) {
+      const update = db
+        .update(users)
+        .set({
+          ...loginColumns(upgrade.username, upgrade.email),
+          ...(upgrade.displayName === undefined ? {} : displayNameColumns(upgrade.displayName)),
+          passwordHash: upgrade.passwordHash,
+          isGuest: 0,
+          updatedAt: now,
+        })
+        .where(and(eq(users.userId, userId), eq(users.isGuest, 1)));
+      const done = await takenField(() => runBatch(db, [update]));
+      if (!done.ok) {
+        return done;
+      }
+      if (changesOf(done.value[0]) === 0) {
+        return err({ name: "CONFLICT", detail: "not a guest" });
+      }
+      return found(await byId(userId));
+    },
+
+    async replaceHash(userId, oldHash, newHash, now) {
+      await guarded(() =>
+        db
+          .update(users)
+          .set({ passwordHash: newHash, updatedAt: now })
+          .where(and(eq(users.userId, userId), eq(users.passwordHash, oldHash))),
+      );
+    },
+
+    async search(prefix, page) {
+      const cursor = decodeCursor(page.cursor, [""]);
+      if (!cursor.ok) {
+        return cursor;
+      }
+      const low = prefix.toLowerCase();
+      const after = cursor.value?.[0];
+      const rows = await guarded(() =>
+        db
+          .select()
+          .from(users)
+          .where(
+            and(
+              or(beginsWith(users.usernameLower, low), beginsWith(users.displayNameLower, low)),
+              eq(users.isGuest, 0),
+              isNull(users.bannedAt),
+              after === undefined ? undefined : gt(users.usernameLower, after),
+            ),
+          )
+          .orderBy(asc(users.usernameLower))
+          .limit(page.limit + 1),
+      );
+      return ok(pageOf(rows, page.limit, (row) => [row.usernameLower], toUserRow));
+    },
+
+    async setBanned(userId, bannedAt, now) {
+      const result = await guarded(() =>
+        db.update(users).set({ bannedAt, updatedAt: now }).where(eq(users.userId, userId)).run(),
+      );
+      return changesOf(result) > 0;
+    },
+  };
+}
+
+/** The columns of a row as the rest of the Worker sees them. */
+export function toUserRow(row: StoredUser): UserRow {
+  return {
+    userId: row.userId,
+    username: row.username,
+    email: row.email,
+    passwordHash: row.passwordHash,
+    displayName: row.displayName,
+    avatarUrl: row.avatarUrl,
+    bio: row.bio,
+    isGuest: row.isGuest === 1,
+    role: row.role === "admin" ? "admin" : "user",
+    bannedAt: row.bannedAt,
+    createdAt: row.createdAt,
+  };
+}
+
+/** An id list as one JSON parameter: D1 binds only 100 values. */
+export function idsIn(ids: readonly string[]): SQL {
+  return sql`(SELECT value FROM json_each(${JSON.stringify(ids)}))`;
+}
+
+/** A range instead of LIKE: it uses the index, and `%` or `_` in a search are ordinary characters. */
+function beginsWith(column: typeof users.usernameLower | typeof users.displayNameLower, prefix: string): SQL | undefined {
+  return and(gte(column, prefix), lt(column, `${prefix}\u{10FFFF}`));
+}
+
+function loginColumns(username: string, email: string | undefined) {
+  return {
+    username,
+    usernameLower: username.toLowerCase(),
+    ...(email === undefined ? {} : { email, emailLower: email.toLowerCase() }),
+  };
+}
+
+function displayNameColumns(displayName: string) {
+  return { displayName, displayNameLower: displayName.toLowerCase() };
+}
+
+function found(row: UserRow | null): Result<UserRow> {
+  return row === null ? err({ name: "USER_NOT_FOUND" }) : ok(row);
+}
+
+/** The request field behind each unique column. */
+const FIELD_OF_COLUMN: Readonly<Record<string, string>> = {
+  "users.username_lower": "username",
+  "users.email_lower": "email",
+};
+
+/** Runs a write and turns a violated unique index into CONFLICT with the field's name. */
+async function takenField<T>(write: () => Promise<T>): Promise<Result<T>> {
+  try {
+    return ok(await write());
+  } catch (error) {
+    const path = FIELD_OF_COLUMN[violatedColumn(error) ?? ""];
+    if (path === undefined) {
+      throw error;
+    }
+    const fault: Fault = { name: "CONFLICT", fields: [{ path, message: "is taken" }] };
+    return err(fault);
+  }
+}
