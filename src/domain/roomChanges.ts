@@ -61,11 +61,7 @@ function changed(state: ConversationState, now: number): ConversationState {
 }
 
 /** Idempotent for the same conversation id: the existing one is the answer. */
-export function createConversation(
-  core: RoomCore,
-  command: CreateRoom,
-  now: number,
-): Result<RoomChange<RoomView>> {
+export function createConversation(core: RoomCore, command: CreateRoom, now: number): Result<RoomChange<RoomView>> {
   const creator = command.memberIds[0];
   if (creator === undefined || command.type === WORLD) {
     return err({ name: "INVALID_INPUT" });
@@ -122,7 +118,7 @@ export function addMembers(
       value.failed.push({ userId, code: ERRORS.GROUP_FULL.code });
     } else {
       // A new member has nothing unread from before they came.
-      const joined = { userId, role: MEMBER, joinedAt: now, readSeqId: core.headSeqId };
+      const joined: MemberState = { userId, role: MEMBER, joinedAt: now, readSeqId: core.headSeqId };
       fresh.push(joined);
       value.added.push(joined);
     }

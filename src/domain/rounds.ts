@@ -96,7 +96,7 @@ export class DeliveryRounds {
       this.#begin(now);
       return;
     }
-    this.#armPatience(now, PATIENCE_MS);
+    this.#armPatience(PATIENCE_MS);
   }
 
   /** Everything up to `head` reached its readers another way (the fan-out of a big room). */
@@ -118,7 +118,7 @@ export class DeliveryRounds {
     const receiver: Receiver = { userId, cursor, flying: 0, round: 0, strikes: 0, retryAt: 0 };
     this.#receivers.set(userId, receiver);
     this.#catchUp(receiver, now);
-    this.#issue(now);
+    this.#issue();
   }
 
   /** No longer a member: gets nothing more, also not from a delivery that waits. */
@@ -143,7 +143,7 @@ export class DeliveryRounds {
     // A member removed and added again meets the answer to an earlier delivery: not this one.
     const mine = receiver?.cursor === delivery.from && receiver.flying === delivery.to;
     if (receiver === undefined || !mine) {
-      this.#issue(now);
+      this.#issue();
       return;
     }
     this.#lastAnswerAt = now;
@@ -169,7 +169,7 @@ export class DeliveryRounds {
     if (this.#receivers.get(userId) === receiver) {
       this.#catchUp(receiver, now);
     }
-    this.#issue(now);
+    this.#issue();
   }
 
   onPatience(now: number): void {
@@ -179,7 +179,7 @@ export class DeliveryRounds {
     }
     const quietMs = now - this.#lastAnswerAt;
     if (this.#queueHead < this.#queue.length || quietMs < PATIENCE_MS) {
-      this.#armPatience(now, Math.max(1, PATIENCE_MS - quietMs));
+      this.#armPatience(Math.max(1, PATIENCE_MS - quietMs));
       return;
     }
     // The rest become laggards: still in the air, but no longer waited for.
@@ -202,7 +202,7 @@ export class DeliveryRounds {
         this.#catchUp(receiver, now);
       }
     }
-    this.#issue(now);
+    this.#issue();
   }
 
   #begin(now: number): void {
@@ -225,9 +225,9 @@ export class DeliveryRounds {
         }
       }
     }
-    this.#issue(now);
+    this.#issue();
     if (this.#outstanding > 0 && this.#headSeq > this.#roundSeq) {
-      this.#armPatience(now, PATIENCE_MS);
+      this.#armPatience(PATIENCE_MS);
     }
   }
 
@@ -254,7 +254,7 @@ export class DeliveryRounds {
   }
 
   /** Issues what waits, as far as the window allows; neighbours with the same batch go together. */
-  #issue(now: number): void {
+  #issue(): void {
     while (this.#queueHead < this.#queue.length && this.#inAir < ISSUE_WINDOW) {
       const first = this.#queue[this.#queueHead];
       this.#queueHead += 1;
@@ -286,7 +286,7 @@ export class DeliveryRounds {
     return receiver.flying !== 0 && this.#receivers.get(receiver.userId) === receiver;
   }
 
-  #armPatience(now: number, inMs: number): void {
+  #armPatience(inMs: number): void {
     if (!this.#patienceArmed) {
       this.#patienceArmed = true;
       this.#ports.patience(inMs);

@@ -86,7 +86,7 @@ export class SendDesk<Ticket> {
       }
     } else {
       parcels.forEach(({ ticket, command }, index) => {
-        const outcome = outcomes[index] ?? err<StoredMessage>({ name: "INTERNAL" });
+        const outcome = outcomes[index] ?? err({ name: "INTERNAL" });
         if (!outcome.ok && ERRORS[outcome.fault.name].retry === "later") {
           this.#hold(conversationId, command.clientMsgId, outcome.fault, now);
         }

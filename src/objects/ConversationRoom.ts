@@ -33,12 +33,15 @@ import type { TopicName } from "../protocol/events.ts";
 import { describeError, log } from "../telemetry/log.ts";
 import { RoomSqlStore } from "./RoomSqlStore.ts";
 
+/** What waits until after the commit. */
+type Later = Exclude<RoomEffect, { kind: "alarm" }>;
+
 export class ConversationRoom extends DurableObject<Env> implements RoomRpc {
   readonly #core: RoomCore;
   readonly #bus: Bus;
   readonly #cache: Cache;
   /** Effects that wait for the timer, in order. */
-  #waiting: RoomEffect[] = [];
+  #waiting: Later[] = [];
   #timerArmed = false;
 
   constructor(ctx: DurableObjectState, env: Env) {
@@ -185,7 +188,7 @@ export class ConversationRoom extends DurableObject<Env> implements RoomRpc {
     }
   }
 
-  #carryOut(effect: Exclude<RoomEffect, { kind: "alarm" }>): void {
+  #carryOut(effect: Later): void {
     switch (effect.kind) {
       case "deliver":
         return this.#deliver(effect);

@@ -10,6 +10,7 @@ import type { StoredMessage } from "../domain/records.ts";
 import { ShardCore, SHARD_BACKLOG, type ShardEffect } from "../domain/shard.ts";
 import { SHARD_SEPARATOR } from "../domain/sharding.ts";
 import { systemClock } from "../platform/clock.ts";
+import { newId } from "../platform/ids.ts";
 import { messagesFrame } from "../platform/frameText.ts";
 import { migrateObject } from "../platform/objectSchema.ts";
 import type { ShardRpc } from "../platform/rpc.ts";
@@ -65,7 +66,7 @@ export class FanoutShard extends DurableObject<Env> implements ShardRpc {
 
   override webSocketMessage(socket: WebSocket, _message: string | ArrayBuffer): void {
     // Read-only: every frame but the ping (which the runtime answers) is refused.
-    sendFrames([socket], [JSON.stringify(errorFrame({ name: "INVALID_INPUT" }))]);
+    sendFrames([socket], [JSON.stringify(errorFrame({ name: "INVALID_INPUT" }, newId(systemClock.now())))]);
   }
 
   override webSocketClose(socket: WebSocket): void {

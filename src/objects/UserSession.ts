@@ -26,7 +26,7 @@ import type { DeviceWish, SessionRpc, SignedIn, SignInUser } from "../platform/r
 import { settingsOf, type Settings } from "../platform/settings.ts";
 import { closeSocket, sendFrames } from "../platform/sockets.ts";
 import { roomOf, shardOf } from "../platform/stubs.ts";
-import { err, errorFrame, ok, type ErrorName, type Fault, type Result } from "../protocol/errors.ts";
+import { err, errorFrame, ok, toWireError, type ErrorName, type Fault, type Result } from "../protocol/errors.ts";
 import { parseClientFrame, type ClientFrame, type ServerFrame } from "../protocol/frames.ts";
 import type { Device, Message } from "../protocol/things.ts";
 import { publishOutbox } from "../queues/sqlOutbox.ts";
@@ -436,14 +436,14 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
     ref?: string,
     send?: { clientMsgId: string; conversationId: string },
   ): void {
-    if (send === undefined) {
-      sendFrames([socket], [JSON.stringify(errorFrame(fault, ref))]);
-      return;
-    }
-    this.#send([socket], {
-      type: "message-error",
-      data: { ...send, error: errorFrame(fault).data.error },
-    });
+    const requestId = newId(systemClock.now());
+    log("info", "a frame was refused", { userId: this.#userId, code: fault.name, requestId });
+    this.#send(
+      [socket],
+      send === undefined
+        ? errorFrame(fault, requestId, ref)
+        : { type: "message-error", data: { ...send, error: toWireError(fault, requestId) } },
+    );
   }
 
   #countBadFrame(socket: WebSocket): void {
@@ -648,7 +648,7 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
 
   async #republishOutbox(): Promise<void> {
     try {
-      const left = await publishOutbox(this.env, this.#userId, systemClock.now());
+      const left = await publishOutbox(this.env, this.#userId);
       this.#store.transaction(() => this.#store.saveFact("outboxWatch", left > 0));
       if (left > 0) {
         await this.#armAlarm(OUTBOX_RETRY_MS);

@@ -1,0 +1,151 @@
+/**
+ * What the parts of a room's core share: its memory, the newest rows of its log, and the effects of
+ * the step that runs. One owner (`RoomCore`) calls the parts; they never call each other.
+ */
+import type { Counters, LogRow, RoomStore } from "./ports.ts";
+import { WORLD, WORLD_ROOM_ID, type ConversationState, type StoredMessage } from "./records.ts";
+import type { RoomEffect, TimerName } from "./roomEffects.ts";
+import { worldState } from "./membership.ts";
+
+/** Numbers that a room works with. The simulator makes them small, so that short runs meet each border. */
+export type RoomLimits = {
+  /** Larger conversations are delivered by fan-out tasks. */
+  directDelivery: number;
+  /** A resend is recognised at least so long. */
+  dedupeWindowMs: number;
+  /** Messages that a cache holds of a conversation; as many stay in the log whatever their age. */
+  hotMessages: number;
+};
+
+/** Source: DESIGN section 3. */
+export const DIRECT_DELIVERY_LIMIT = 500;
+/** Source: DESIGN section 1. */
+export const DEDUPE_WINDOW_MS = 7 * 24 * 3_600_000;
+/** Source: DESIGN section 4, `hot_messages`. */
+export const HOT_MESSAGES = 300;
+
+export const ROOM_LIMITS: RoomLimits = {
+  directDelivery: DIRECT_DELIVERY_LIMIT,
+  dedupeWindowMs: DEDUPE_WINDOW_MS,
+  hotMessages: HOT_MESSAGES,
+};
+
+/** A queue message holds 128 KB (platform); room is left for the envelope. */
+const BATCH_BYTES = 96_000;
+const BATCH_RECORDS = 500;
+/** JSON of a message without its content, roughly; only to keep batches below the limit. */
+const MESSAGE_OVERHEAD_BYTES = 400;
+/** Rows kept in memory for rounds and batches; the log has the rest. */
+const RECENT_ROWS = 256;
+/** Log rows looked at by one pruning. */
+const PRUNE_ROWS = 1_000;
+
+export class RoomContext {
+  readonly conversationId: string;
+  readonly store: RoomStore;
+  readonly limits: RoomLimits;
+  state: ConversationState | undefined;
+  counters: Counters;
+  headSeqId: number;
+  headCreatedAt: number;
+  hasOutbox: boolean;
+  /** Time of the step that runs, epoch milliseconds. */
+  now: number;
+  /** Grows while confirmations fail; the retry time grows with it. */
+  attempts = 0;
+  effects: RoomEffect[] = [];
+  readonly #armed = new Set<TimerName>();
+  /** Newest rows, without a hole, the last one at the head. */
+  #recent: LogRow[] = [];
+
+  constructor(conversationId: string, store: RoomStore, limits: RoomLimits, now: number) {
+    this.conversationId = conversationId;
+    this.store = store;
+    this.limits = limits;
+    this.now = now;
+    const image = store.load();
+    this.state = image.state ?? (conversationId === WORLD_ROOM_ID ? worldState(conversationId) : undefined);
+    this.counters = image.counters;
+    this.headSeqId = image.headSeqId;
+    this.headCreatedAt = image.headCreatedAt;
+    this.hasOutbox = image.hasOutbox;
+  }
+
+  /** Too many readers for rounds: fan-out tasks carry its messages. */
+  get big(): boolean {
+    return this.state?.type === WORLD || (this.state?.memberCount ?? 0) > this.limits.directDelivery;
+  }
+
+  /** One timer of each name is armed at a time. */
+  timer(name: TimerName, inMs: number): void {
+    if (!this.#armed.has(name)) {
+      this.#armed.add(name);
+      this.effects.push({ kind: "timer", name, inMs });
+    }
+  }
+
+  fired(name: TimerName): void {
+    this.#armed.delete(name);
+  }
+
+  /** Rows that were committed just now, ascending. */
+  remember(rows: readonly LogRow[]): void {
+    const last = rows.at(-1);
+    if (last === undefined) {
+      return;
+    }
+    this.headSeqId = last.message.seqId;
+    this.headCreatedAt = last.message.createdAt;
+    this.counters = { ...this.counters, logId: last.logId };
+    this.#recent.push(...rows);
+    if (this.#recent.length > 2 * RECENT_ROWS) {
+      this.#recent = this.#recent.slice(-RECENT_ROWS);
+    }
+  }
+
+  /** Rows after `from` up to `to`, from memory where they are there. */
+  rows(from: number, to: number): LogRow[] {
+    if (to <= from) {
+      return [];
+    }
+    const first = this.#recent[0]?.message.seqId;
+    if (first !== undefined && from + 1 >= first) {
+      return this.#recent.slice(from + 1 - first, to + 1 - first);
+    }
+    return this.store.messagesAfter(from, to - from);
+  }
+
+  /** Rows after `from`, as many as one queue message holds, at least one. */
+  fitting(from: number): LogRow[] {
+    const rows = this.rows(from, Math.min(this.headSeqId, from + BATCH_RECORDS));
+    let bytes = 0;
+    const end = rows.findIndex(({ message }, index) => {
+      bytes += MESSAGE_OVERHEAD_BYTES + sizeOf(message);
+      return index > 0 && bytes > BATCH_BYTES;
+    });
+    return end < 0 ? rows : rows.slice(0, end);
+  }
+
+  /** Rows leave the log only when they are in SQL, delivered, not hot, and too old to be sent again. */
+  prune(): void {
+    const { counters, limits, store } = this;
+    const limit = Math.min(counters.persistedSeqId, counters.deliveredSeqId, this.headSeqId - limits.hotMessages);
+    const last = store
+      .messagesAfter(counters.firstSeqId - 1, PRUNE_ROWS)
+      .filter(({ message }) => message.seqId <= limit && message.createdAt < this.now - limits.dedupeWindowMs)
+      .at(-1);
+    if (last !== undefined) {
+      this.counters = { ...counters, firstSeqId: last.message.seqId + 1 };
+      store.transaction(() => {
+        store.pruneMessages(last.message.seqId);
+        store.saveCounters(this.counters);
+      });
+    }
+  }
+}
+
+/** UTF-8 bytes of what varies in a message, from above. */
+function sizeOf(message: StoredMessage): number {
+  const text = typeof message.content === "string" ? message.content : JSON.stringify(message.content ?? "");
+  return text.length * 3 + (message.mentions?.length ?? 0) * 30 + (message.replyTo ? 500 : 0);
+}

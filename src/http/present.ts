@@ -1,0 +1,43 @@
+/** Stored rows as the things of the wire. */
+import type { ConversationState, MemberState } from "../domain/records.ts";
+import type { UserRow } from "../repo/types.ts";
+import type { Conversation, Member, SelfUser, User } from "../protocol/things.ts";
+
+/** As everybody sees a user. */
+export function presentUser(row: UserRow): User {
+  return {
+    userId: row.userId,
+    username: row.username,
+    displayName: row.displayName,
+    ...(row.avatarUrl === null ? {} : { avatarUrl: row.avatarUrl }),
+    ...(row.bio === null ? {} : { bio: row.bio }),
+    isGuest: row.isGuest,
+    role: row.role,
+    createdAt: row.createdAt,
+  };
+}
+
+/** As the user and admins see it. */
+export function presentSelf(row: UserRow): SelfUser {
+  return {
+    ...presentUser(row),
+    ...(row.email === null ? {} : { email: row.email }),
+    status: row.bannedAt === null ? "active" : "banned",
+  };
+}
+
+export function presentConversation(state: ConversationState, headSeqId: number): Conversation {
+  return { ...state, headSeqId };
+}
+
+/** A member with its profile; a user whose account is gone keeps the id as name. */
+export function presentMember(member: MemberState, user: UserRow | undefined): Member {
+  return {
+    userId: member.userId,
+    displayName: user?.displayName ?? member.userId,
+    ...(user?.avatarUrl ? { avatarUrl: user.avatarUrl } : {}),
+    role: member.role,
+    joinedAt: member.joinedAt,
+    ...(member.mutedUntil === undefined ? {} : { mutedUntil: member.mutedUntil }),
+  };
+}

@@ -1,0 +1,188 @@
+/**
+ * What a client that comes back has missed: one indexed query, one pipelined cache read, however
+ * long it was away. Only a cold cache asks rooms, each once.
+ */
+import { CACHE_KEYS, type Cache } from "../cache/types.ts";
+import type { Actor } from "../domain/commands.ts";
+import { messageFor, WORLD, type StoredMessage } from "../domain/records.ts";
+import { presentConversation, presentUser } from "../http/present.ts";
+import { systemClock } from "../platform/clock.ts";
+import { peerOfDirect } from "../platform/ids.ts";
+import { roomOf } from "../platform/stubs.ts";
+import { ok, type Result } from "../protocol/errors.ts";
+import type { SyncRequest, SyncResult } from "../protocol/frames.ts";
+import type { SyncedConversation } from "../protocol/things.ts";
+import { repositories } from "../repo/index.ts";
+import type { ConversationItem } from "../repo/types.ts";
+
+/** Conversations in one answer. */
+const PAGE = 100;
+/** Messages after each known head. Source: WIRE, `sync`. */
+const MESSAGES = 50;
+/** Rooms asked at one time when the cache does not know them. */
+const SLICE = 50;
+
+type Known = { seqId: number; version: number };
+
+function knownOf(request: SyncRequest, conversationId: string): Known | undefined {
+  const head = request.heads[conversationId];
+  if (head === undefined) {
+    return undefined;
+  }
+  return typeof head === "number"
+    ? { seqId: head, version: Number.MAX_SAFE_INTEGER }
+    : { seqId: head.seqId, version: head.version ?? Number.MAX_SAFE_INTEGER };
+}
+
+/** Heads of conversations: from the cache, else from the rooms, never older than SQL's. */
+export async function readHeads(
+  env: Env,
+  cache: Cache,
+  items: readonly { conversation: { conversationId: string }; headSeqId: number }[],
+): Promise<Map<string, number>> {
+  const ids = items.map((item) => item.conversation.conversationId);
+  const heads = new Map<string, number>();
+  let cached: (string | null)[] = [];
+  try {
+    const [reply] = ids.length === 0 ? [] : await cache.pipeline([["MGET", ...ids.map(CACHE_KEYS.headSeqId)]]);
+    cached = Array.isArray(reply) ? reply : [];
+  } catch {
+    // Without the cache the rooms are asked.
+  }
+  const cold: string[] = [];
+  items.forEach((item, index) => {
+    const value = cached[index];
+    const id = item.conversation.conversationId;
+    if (value === null || value === undefined) {
+      cold.push(id);
+    }
+    heads.set(id, Math.max(item.headSeqId, Number(value ?? 0)));
+  });
+  for (let at = 0; at < cold.length; at += SLICE) {
+    await Promise.all(
+      cold.slice(at, at + SLICE).map(async (id) => {
+        const { headSeqId } = await roomOf(env, id).readLog(0, 0);
+        heads.set(id, Math.max(heads.get(id) ?? 0, headSeqId));
+      }),
+    );
+  }
+  return heads;
+}
+
+export async function buildSync(
+  env: Env,
+  cache: Cache,
+  actor: Actor,
+  worldReadSeqId: number,
+  request: SyncRequest,
+): Promise<Result<SyncResult>> {
+  const repo = repositories(env);
+  const page = await repo.conversations.list(actor.userId, {
+    limit: PAGE,
+    cursor: request.cursor,
+  });
+  if (!page.ok) {
+    return page;
+  }
+  const heads = await readHeads(env, cache, page.value.items);
+  const changed = page.value.items.filter((item) => {
+    const known = knownOf(request, item.conversation.conversationId);
+    const head = heads.get(item.conversation.conversationId) ?? item.headSeqId;
+    return known === undefined || head > known.seqId || item.conversation.version > known.version;
+  });
+  const peers = await peersOf(env, actor.userId, changed);
+  const conversations = await Promise.all(
+    changed.map(async (item): Promise<SyncedConversation> => {
+      const id = item.conversation.conversationId;
+      const head = heads.get(id) ?? item.headSeqId;
+      const world = item.conversation.type === WORLD;
+      // The world's beginning is of no use to who never was there: the newest, as on opening it.
+      const after = knownOf(request, id)?.seqId ?? (world ? Math.max(0, head - MESSAGES) : 0);
+      const messages = head > after ? await missed(env, cache, actor, id, after, head) : [];
+      const readSeqId = world ? Math.min(worldReadSeqId, head) : item.readSeqId;
+      const reached = messages.at(-1)?.seqId ?? after;
+      const peerId = peerOfDirect(id, actor.userId);
+      const peer = peerId === null ? undefined : peers.get(peerId);
+      return {
+        conversation: presentConversation(item.conversation, head),
+        ...(item.lastMessage === null
+          ? {}
+          : { lastMessage: messageFor(item.lastMessage, actor.userId) }),
+        unreadCount: Math.max(0, head - readSeqId),
+        readSeqId,
+        role: item.role,
+        muted: item.muted,
+        pinned: item.pinned,
+        ...(peer === undefined ? {} : { peer }),
+        messages: messages.map((message) => messageFor(message, actor.userId)),
+        hasMore: reached < head,
+        updated: [],
+      };
+    }),
+  );
+  return ok({
+    conversations,
+    removed: await removedOf(env, actor.userId, request, page.value.items),
+    nextCursor: page.value.nextCursor,
+    serverTime: systemClock.now(),
+  });
+}
+
+/** The first messages after `after`: from the cache when it holds them without a hole, else the log. */
+async function missed(
+  env: Env,
+  cache: Cache,
+  actor: Actor,
+  conversationId: string,
+  after: number,
+  head: number,
+): Promise<StoredMessage[]> {
+  try {
+    const [reply] = await cache.pipeline([
+      ["ZRANGE", CACHE_KEYS.hotMessages(conversationId), after - head, -1],
+    ]);
+    const rows = (Array.isArray(reply) ? reply : [])
+      .filter((text) => text !== null)
+      .map((text) => JSON.parse(text) as StoredMessage)
+      .filter((message) => message.seqId > after)
+      .slice(0, MESSAGES);
+    if (rows.length > 0 && rows.every((message, index) => message.seqId === after + 1 + index)) {
+      return rows;
+    }
+  } catch {
+    // The log has them as well.
+  }
+  const logged = await roomOf(env, conversationId).history(actor, { after, limit: MESSAGES });
+  if (logged.ok && logged.value.firstSeqId <= after + 1) {
+    return logged.value.messages;
+  }
+  return logged.ok
+    ? repositories(env).conversations.messages(conversationId, { after, limit: MESSAGES })
+    : [];
+}
+
+async function peersOf(env: Env, userId: string, items: readonly ConversationItem[]) {
+  const ids = items.flatMap((item) => peerOfDirect(item.conversation.conversationId, userId) ?? []);
+  const rows = ids.length === 0 ? [] : await repositories(env).users.byIds(ids);
+  return new Map(rows.map((row) => [row.userId, presentUser(row)]));
+}
+
+/** Named by the client and not its any more; asked once, with the first page. */
+async function removedOf(
+  env: Env,
+  userId: string,
+  request: SyncRequest,
+  items: readonly ConversationItem[],
+): Promise<string[]> {
+  if (request.cursor !== undefined) {
+    return [];
+  }
+  const here = new Set(items.map((item) => item.conversation.conversationId));
+  const asked = Object.keys(request.heads).filter((id) => !here.has(id));
+  if (asked.length === 0) {
+    return [];
+  }
+  const still = await repositories(env).conversations.items(userId, asked);
+  const mine = new Set(still.map((item) => item.conversation.conversationId));
+  return asked.filter((id) => !mine.has(id));
+}

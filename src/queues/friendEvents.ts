@@ -1,0 +1,48 @@
+/** `gochat.friend-events`: pushes to the two users of a request. */
+import { presentConversation, presentUser } from "../http/present.ts";
+import type { FriendRequest } from "../protocol/things.ts";
+import { ensureDirect } from "../repo/directs.ts";
+import { repositories } from "../repo/index.ts";
+import type { EventHandler } from "./events.ts";
+import { pushTo } from "./push.ts";
+
+export const onFriendEvent: EventHandler<"gochat.friend-events"> = async (event, env) => {
+  switch (event.event_type) {
+    case "friend.request.sent": {
+      const { request, user } = event.payload;
+      const frame = { type: "friend-request", data: { request, user } } as const;
+      return pushTo(env, [request.targetUserId], [frame]);
+    }
+    case "friend.request.accepted":
+      return accepted(event.payload.request, env);
+    case "friend.request.rejected": {
+      const { requestId, requesterId } = event.payload.request;
+      return pushTo(env, [requesterId], [{ type: "friend-rejected", data: { requestId } }]);
+    }
+    case "friend.removed": {
+      const [a, b] = event.payload.user_ids;
+      if (a !== undefined && b !== undefined) {
+        await pushTo(env, [a], [{ type: "friend-removed", data: { userId: b } }]);
+        await pushTo(env, [b], [{ type: "friend-removed", data: { userId: a } }]);
+      }
+    }
+  }
+};
+
+/** Both see the friendship with the other's profile; the conversation is there, whoever made it. */
+async function accepted(request: FriendRequest, env: Env): Promise<void> {
+  const { requesterId, targetUserId } = request;
+  const made = await ensureDirect(env, requesterId, targetUserId);
+  if (!made.ok) {
+    throw new Error(`the direct conversation was refused: ${made.fault.name}`);
+  }
+  const conversation = presentConversation(made.value.conversation, made.value.headSeqId);
+  const users = await repositories(env).users.byIds([requesterId, targetUserId]);
+  for (const userId of [requesterId, targetUserId]) {
+    const friend = users.find((row) => row.userId !== userId);
+    if (friend !== undefined) {
+      const data = { request, user: presentUser(friend), conversation };
+      await pushTo(env, [userId], [{ type: "friend-accepted", data }]);
+    }
+  }
+}

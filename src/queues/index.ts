@@ -1,0 +1,41 @@
+/** From a queue's batch to the consumer of its topic. */
+import type { FanoutTask, PersistBatch } from "../domain/records.ts";
+import { topicOfQueue } from "../protocol/events.ts";
+import { onConversationEvent } from "./conversationEvents.ts";
+import { deadLetters } from "./deadLetters.ts";
+import { consumeEvents } from "./events.ts";
+import { fanout } from "./fanout.ts";
+import { onFriendEvent } from "./friendEvents.ts";
+import { onMessageEvent } from "./messageEvents.ts";
+import { onNotification } from "./notifications.ts";
+import { persist } from "./persist.ts";
+import { upstream, type UpstreamSend } from "./upstream.ts";
+import { onUserEvent } from "./userEvents.ts";
+
+/**
+ * Bodies of the internal topics are written by our own objects only, so their types are asserted
+ * here; events that others may write as well are checked by their schemas.
+ */
+export function consume(batch: MessageBatch, env: Env): Promise<void> {
+  const topic = topicOfQueue(batch.queue);
+  switch (topic) {
+    case "gochat.messages.upstream":
+      return upstream(batch as MessageBatch<UpstreamSend>, env);
+    case "gochat.messages.persist":
+      return persist(batch as MessageBatch<PersistBatch>, env);
+    case "gochat.tasks.fanout":
+      return fanout(batch as MessageBatch<FanoutTask>, env);
+    case "gochat.user-events":
+      return consumeEvents(topic, batch, env, onUserEvent);
+    case "gochat.friend-events":
+      return consumeEvents(topic, batch, env, onFriendEvent);
+    case "gochat.conversation-events":
+      return consumeEvents(topic, batch, env, onConversationEvent);
+    case "gochat.message-events":
+      return consumeEvents(topic, batch, env, onMessageEvent);
+    case "gochat.notifications":
+      return consumeEvents(topic, batch, env, onNotification);
+    case undefined:
+      return deadLetters(batch, env);
+  }
+}

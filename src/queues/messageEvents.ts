@@ -1,0 +1,49 @@
+/** `gochat.message-events`: receipts to the senders in the range, failures to the sender. */
+import { roomOf } from "../platform/stubs.ts";
+import type { EventOf } from "../protocol/events.ts";
+import type { EventHandler } from "./events.ts";
+import { pushTo } from "./push.ts";
+
+type Event = EventOf<"gochat.message-events">;
+
+/** Messages looked at for their senders; a longer range is older than anybody waits for. */
+const RECEIPT_RANGE = 500;
+
+export const onMessageEvent: EventHandler<"gochat.message-events"> = async (event, env) => {
+  const conversationId = event.conversation_id ?? "";
+  switch (event.event_type) {
+    case "message.read":
+      return receipts(event, conversationId, env);
+    case "message.persist.failed": {
+      const { sender_id, client_msg_id, message_id, seq_id } = event.payload;
+      const data = {
+        clientMsgId: client_msg_id,
+        conversationId,
+        messageId: message_id,
+        seqId: seq_id,
+      };
+      return pushTo(env, [sender_id], [{ type: "message-persist-failed", data }]);
+    }
+    case "message.recalled":
+    case "message.edited":
+    case "message.send.failed":
+      // Frames of recall and edit leave the room itself; the events are for other readers.
+      return undefined;
+  }
+};
+
+/** Each sender in the range once, never the reader. */
+async function receipts(
+  event: Extract<Event, { event_type: "message.read" }>,
+  conversationId: string,
+  env: Env,
+): Promise<void> {
+  const userId = event.user_id ?? "";
+  const { from_seq: from, to_seq: to } = event.payload;
+  const after = Math.max(from, to - RECEIPT_RANGE);
+  const { messages } = await roomOf(env, conversationId).readLog(after, to - after);
+  const senders = new Set(messages.map((message) => message.senderId));
+  senders.delete(userId);
+  const data = { conversationId, userId, readSeqId: to };
+  await pushTo(env, [...senders], [{ type: "message-read-receipt", data }]);
+}

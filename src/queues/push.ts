@@ -1,0 +1,44 @@
+/** Frames to users, from the consumers. */
+import type { ServerFrame } from "../protocol/frames.ts";
+import { roomOf, sessionOf } from "../platform/stubs.ts";
+
+/** Calls in the air at one time. */
+const SLICE = 100;
+/** Member ids read from a room at one time. */
+const PAGE = 500;
+
+/** To every open socket of each user; a user who is away has nothing to do but sync later. */
+export async function pushTo(
+  env: Env,
+  userIds: readonly string[],
+  frames: readonly ServerFrame[],
+): Promise<void> {
+  const texts = frames.map((frame) => JSON.stringify(frame));
+  for (let at = 0; at < userIds.length; at += SLICE) {
+    const slice = userIds.slice(at, at + SLICE);
+    await Promise.all(slice.map((userId) => sessionOf(env, userId).deliver(texts)));
+  }
+}
+
+/** To every member of a conversation but some, page by page. */
+export async function pushToMembers(
+  env: Env,
+  conversationId: string,
+  except: readonly string[],
+  frames: readonly ServerFrame[],
+): Promise<void> {
+  const left = new Set(except);
+  for (let after = ""; ; ) {
+    const userIds = await roomOf(env, conversationId).memberIds(after, PAGE);
+    await pushTo(
+      env,
+      userIds.filter((userId) => !left.has(userId)),
+      frames,
+    );
+    const last = userIds.at(-1);
+    if (last === undefined || userIds.length < PAGE) {
+      return;
+    }
+    after = last;
+  }
+}
