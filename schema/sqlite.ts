@@ -255,8 +255,8 @@ export const attachments = sqliteTable(
 );
 
 /**
- * Events of changes that begin in SQL, written in the same batch as the change; a row is deleted once the bus has it.
- * `owner_id` is the user who made the change: an alarm of that user's object publishes what was left over.
+ * Events of changes that begin in SQL, written in the same batch as the change; a row is deleted once a consumer has
+ * handled it. `owner_id` is the user who made the change: an alarm of that user's object publishes again what is left.
  */
 export const outboxEvents = sqliteTable(
   "outbox_events",

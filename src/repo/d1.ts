@@ -5,7 +5,11 @@
 import type { BatchItem } from "drizzle-orm/batch";
 import { drizzle, type DrizzleD1Database } from "drizzle-orm/d1";
 
-/** The database as the repositories use it: builders and the `sql` tag, no relational queries. */
+/**
+ * The database as the repositories use it: builders and the `sql` tag, no relational queries. Two things that Drizzle's D1
+ * driver cannot do inside a `batch`: `db.run(sql)` with parameters (it has no statement to bind them to), and a join of
+ * two tables with a column name in common (rows come back by name). So batches hold builders over one table each.
+ */
 export type Db = DrizzleD1Database;
 
 export type Statement = BatchItem<"sqlite">;
@@ -45,15 +49,17 @@ export async function guarded<T>(query: () => PromiseLike<T>): Promise<T> {
 }
 
 /** Texts of SQLite and D1 that mean "the statement is wrong", for which no waiting helps. */
-const STATEMENT_FAULTS = /SQLITE_(CONSTRAINT|ERROR|MISMATCH|TOOBIG|AUTH|RANGE)|no such (table|column)|syntax error|D1_TYPE_ERROR/;
+const STATEMENT_FAULT = /SQLITE_(CONSTRAINT|ERROR|MISMATCH|TOOBIG|AUTH|RANGE)|constraint failed|no such (table|column)|syntax error|D1_TYPE_ERROR/;
+
+/**
+ * Texts of the platform between the Worker and the database. Source: Cloudflare's list of D1 errors and the Durable
+ * Object error page; D1 prefixes its own with "D1_ERROR".
+ */
+const OUTAGE = /D1_ERROR|D1_EXEC_ERROR|Network connection lost|internal error|overloaded|caused object to be reset|timed out|fetch failed/i;
 
 function isOutage(error: unknown): boolean {
-  for (const text of messagesOf(error)) {
-    if (STATEMENT_FAULTS.test(text) || uniqueColumnIn(text) !== null) {
-      return false;
-    }
-  }
-  return true;
+  const texts = [...messagesOf(error)];
+  return texts.some((text) => OUTAGE.test(text)) && !texts.some((text) => STATEMENT_FAULT.test(text));
 }
 
 /**
@@ -77,10 +83,15 @@ function uniqueColumnIn(text: string): string | null {
 /** Drizzle wraps D1 wraps SQLite; eight levels is more than they ever do, and ends a cycle. */
 const MAX_CAUSES = 8;
 
+/** Drizzle's own message repeats statement and parameters, so what a user wrote could look like an error's text. */
+const DRIZZLE_WRAPPER = "Failed query:";
+
 function* messagesOf(error: unknown): Generator<string> {
   let current = error;
   for (let depth = 0; depth < MAX_CAUSES && current instanceof Error; depth++) {
-    yield current.message;
+    if (!current.message.startsWith(DRIZZLE_WRAPPER)) {
+      yield current.message;
+    }
     current = current.cause;
   }
 }

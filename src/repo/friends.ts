@@ -1,6 +1,6 @@
 /** Friend requests, friendships and blocks in D1. Each change is one batch that carries its event along. */
 import { and, asc, desc, eq, gt, inArray, lt, or, sql, type SQL } from "drizzle-orm";
-import { blocks, friendshipRequests, friendships, users } from "../../schema/sqlite.ts";
+import { blocks, friendshipRequests, friendships, outboxEvents, users } from "../../schema/sqlite.ts";
 import { err, ok, type Result } from "../protocol/errors.ts";
 import type { FriendRequest, User } from "../protocol/things.ts";
 import { decodeCursor, pageOf } from "./cursor.ts";
@@ -29,7 +29,7 @@ export function d1Friends(db: Db): FriendRepo {
         db.batch([
           ...askStatements(db, wish, pair),
           db.select({ isGuest: users.isGuest }).from(users).where(eq(users.userId, target)),
-          db.select().from(friendships).where(and(eq(friendships.userId, me), eq(friendships.friendId, target))),
+          db.select().from(friendships).where(isPair(me, target)),
           db.select().from(blocks).where(and(eq(blocks.userId, me), eq(blocks.blockedUserId, target))),
           db
             .select()
@@ -137,7 +137,7 @@ export function d1Friends(db: Db): FriendRepo {
         db
           .select({ friendId: friendships.friendId })
           .from(friendships)
-          .where(and(eq(friendships.userId, userId), eq(friendships.friendId, otherId))),
+          .where(isPair(userId, otherId)),
       );
       return rows.length > 0;
     },
@@ -169,13 +169,10 @@ export function d1Friends(db: Db): FriendRepo {
       });
       const [, deleted] = await guarded(() =>
         db.batch([
-          db.run(sql`
-            INSERT INTO outbox_events (event_id, owner_id, topic, event_key, body, created_at)
+          db.insert(outboxEvents).select(sql`
             SELECT ${eventId}, ${userId}, ${FRIEND_EVENTS}, ${pairKey(userId, friendId)}, ${body}, ${now}
             FROM friendships WHERE user_id = ${userId} AND friend_id = ${friendId}`),
-          db.run(sql`
-            DELETE FROM friendships WHERE (user_id = ${userId} AND friend_id = ${friendId})
-              OR (user_id = ${friendId} AND friend_id = ${userId})`),
+          db.delete(friendships).where(or(isPair(userId, friendId), isPair(friendId, userId))),
         ]),
       );
       return changesOf(deleted) > 0;
@@ -193,25 +190,27 @@ function askStatements(db: Db, wish: NewFriendRequest, pair: string): [Statement
   const mine = sql`pair_key = ${pair} AND op_id = ${eventId}`;
   const blockedByMe = sql`EXISTS (SELECT 1 FROM blocks WHERE user_id = ${me} AND blocked_user_id = ${target})`;
   const blockedByTarget = sql`EXISTS (SELECT 1 FROM blocks WHERE user_id = ${target} AND blocked_user_id = ${me})`;
-  const acceptCrossing = db.run(sql`
-    UPDATE friendship_requests
-    SET status = 'accepted', pending_key = NULL, suppressed = 0, op_id = ${eventId}, updated_at = ${now}
-    WHERE pending_key = ${pair} AND requester_id = ${target} AND NOT ${blockedByMe} AND NOT ${blockedByTarget}`);
+  const acceptCrossing = db
+    .update(friendshipRequests)
+    .set({ status: "accepted", pendingKey: null, suppressed: 0, opId: eventId, updatedAt: now })
+    .where(sql`pending_key = ${pair} AND requester_id = ${target} AND NOT ${blockedByMe} AND NOT ${blockedByTarget}`);
   // A request that a block had hidden appears once the block is gone and the request is repeated.
-  const unhide = db.run(sql`
-    UPDATE friendship_requests SET suppressed = 0, op_id = ${eventId}, updated_at = ${now}
-    WHERE pending_key = ${pair} AND requester_id = ${me} AND suppressed = 1 AND NOT ${blockedByTarget}`);
-  const ask = db.run(sql`
-    INSERT INTO friendship_requests (request_id, requester_id, target_user_id, message, status, pair_key, pending_key,
-      suppressed, op_id, created_at, updated_at)
-    SELECT ${wish.requestId}, ${me}, u.user_id, ${wish.message ?? null}, 'pending', ${pair}, ${pair},
+  const unhide = db
+    .update(friendshipRequests)
+    .set({ suppressed: 0, opId: eventId, updatedAt: now })
+    .where(sql`pending_key = ${pair} AND requester_id = ${me} AND suppressed = 1 AND NOT ${blockedByTarget}`);
+  const ask = db
+    .insert(friendshipRequests)
+    .select(
+      sql`SELECT ${wish.requestId}, ${me}, u.user_id, ${wish.message ?? null}, 'pending', ${pair}, ${pair},
       ${blockedByTarget}, ${eventId}, ${now}, ${now}
     FROM users u
     WHERE u.user_id = ${target} AND u.is_guest = 0 AND NOT ${blockedByMe}
       AND NOT EXISTS (SELECT 1 FROM friendships WHERE user_id = ${me} AND friend_id = ${target})
       AND NOT EXISTS (SELECT 1 FROM friendship_requests r WHERE r.pair_key = ${pair} AND r.requester_id = ${me}
-        AND r.status = 'rejected' AND r.updated_at > ${now - ASK_AGAIN_AFTER_MS})
-    ON CONFLICT (pending_key) DO NOTHING`);
+        AND r.status = 'rejected' AND r.updated_at > ${now - ASK_AGAIN_AFTER_MS})`,
+    )
+    .onConflictDoNothing({ target: friendshipRequests.pendingKey });
   return [
     acceptCrossing,
     insertFriendships(db, sql`${mine} AND status = 'accepted'`, now),
@@ -254,11 +253,13 @@ function outcomeOf(
 
 /** Both rows of the friendship of the request that `where` picks; nothing when it picks none. */
 function insertFriendships(db: Db, where: SQL, now: number) {
-  return db.run(sql`
-    INSERT INTO friendships (user_id, friend_id, created_at)
-    SELECT requester_id, target_user_id, ${now} FROM friendship_requests WHERE ${where}
-    UNION ALL SELECT target_user_id, requester_id, ${now} FROM friendship_requests WHERE ${where}
-    ON CONFLICT (user_id, friend_id) DO NOTHING`);
+  return db
+    .insert(friendships)
+    .select(
+      sql`SELECT requester_id, target_user_id, ${now} FROM friendship_requests WHERE ${where}
+        UNION ALL SELECT target_user_id, requester_id, ${now} FROM friendship_requests WHERE ${where}`,
+    )
+    .onConflictDoNothing();
 }
 
 /**
@@ -269,8 +270,7 @@ function insertRequestEvent(db: Db, where: SQL, type: string, actor: User, event
   // A rejection is told without the one who rejects: the requester knows whom they asked.
   const payload = type === "friend.request.rejected" ? {} : { user: actor };
   const frame = eventBody(type, eventId, now, { user_id: actor.userId, payload });
-  return db.run(sql`
-    INSERT INTO outbox_events (event_id, owner_id, topic, event_key, body, created_at)
+  return db.insert(outboxEvents).select(sql`
     SELECT ${eventId}, ${actor.userId}, ${FRIEND_EVENTS}, pair_key,
       json_patch(${frame}, json_object(
         'target_user_id', CASE WHEN requester_id = ${actor.userId} THEN target_user_id ELSE requester_id END,
@@ -284,6 +284,10 @@ function insertRequestEvent(db: Db, where: SQL, type: string, actor: User, event
 /** A bus event as JSON: snake_case, time in seconds. Source: DESIGN section 4, "Bus". */
 function eventBody(type: string, eventId: string, now: number, rest: Record<string, unknown>): string {
   return JSON.stringify({ event_id: eventId, event_type: type, timestamp: Math.floor(now / 1000), ...rest });
+}
+
+function isPair(userId: string, friendId: string): SQL | undefined {
+  return and(eq(friendships.userId, userId), eq(friendships.friendId, friendId));
 }
 
 function pairKey(a: string, b: string): string {

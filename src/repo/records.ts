@@ -4,7 +4,8 @@
  * must not be thousands of statements. Every statement is guarded by `log_id` (or is a maximum), so that a record
  * that comes twice, or after a newer one, changes nothing.
  */
-import { sql } from "drizzle-orm";
+import { sql, type SQL } from "drizzle-orm";
+import { conversationMembers, conversations, messages, userReadPointers } from "../../schema/sqlite.ts";
 import { WORLD_ROOM_ID, type RoomRecord } from "../domain/records.ts";
 import type { Clock } from "../platform/clock.ts";
 import { runBatch, type Db, type Statement } from "./d1.ts";
@@ -85,8 +86,11 @@ function addRecord(rows: Rows, versions: Map<string, number>, record: RoomRecord
   const addPointer = (userId: string, readSeqId: number): void => {
     // A reader's pointer in the world room lives in their UserSession: a row for each would be a write a reader.
     if (conversationId !== WORLD_ROOM_ID && readSeqId > 0) {
-      const row = [conversationId, userId, readSeqId, now, logId];
-      keepNewest(rows.pointers, versions, "pointer", `${conversationId} ${userId}`, readSeqId, row);
+      const key = `${conversationId} ${userId}`;
+      const before = rows.pointers.get(key);
+      if (before === undefined || isBehind(before, readSeqId, logId)) {
+        rows.pointers.set(key, [conversationId, userId, readSeqId, now, logId]);
+      }
     }
   };
   switch (record.kind) {
@@ -100,9 +104,9 @@ function addRecord(rows: Rows, versions: Map<string, number>, record: RoomRecord
         m.senderId,
         m.clientMsgId,
         m.messageType,
-        recalled ? null : json(m.content),
-        json(m.replyTo),
-        recalled ? null : json(m.mentions),
+        recalled ? null : jsonOf(m.content),
+        jsonOf(m.replyTo),
+        recalled ? null : jsonOf(m.mentions),
         m.createdAt,
         m.editedAt ?? null,
         m.recalledAt ?? null,
@@ -157,6 +161,12 @@ function addRecord(rows: Rows, versions: Map<string, number>, record: RoomRecord
   }
 }
 
+/** Whether a pointer row (see `addRecord`) is behind this one; the `logId` only decides between equal pointers. */
+function isBehind(row: Row, readSeqId: number, logId: number): boolean {
+  const [, , rowSeqId, , rowLogId] = row;
+  return Number(rowSeqId) < readSeqId || (rowSeqId === readSeqId && Number(rowLogId) < logId);
+}
+
 /**
  * A kind of the next release, met during a deploy. Throwing sends the batch back to the queue, where it waits for a
  * consumer that knows the kind; skipping would lose it.
@@ -165,71 +175,121 @@ function unknownKind(record: never): never {
   throw new Error(`unknown room record ${JSON.stringify((record as RoomRecord).kind)}`);
 }
 
-function upsertMessages(db: Db, rows: string): Statement {
-  return db.run(sql`
-    INSERT INTO messages (conversation_id, seq_id, message_id, sender_id, client_msg_id, message_type, content, reply_to,
-      mentions, created_at, edited_at, recalled_at, log_id)
-    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
-      value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12
-    FROM json_each(${rows}) WHERE true
-    ON CONFLICT (conversation_id, seq_id) DO UPDATE SET content = excluded.content, reply_to = excluded.reply_to,
-      mentions = excluded.mentions, edited_at = excluded.edited_at, recalled_at = excluded.recalled_at,
-      log_id = excluded.log_id
-    WHERE excluded.log_id > messages.log_id`);
+/** The n-th cell of each row of a JSON parameter, all columns of a table in the order of the schema. */
+function rowsFrom(json: string, cells: SQL) {
+  return sql`SELECT ${cells} FROM json_each(${json}) WHERE true`;
+}
+
+function upsertMessages(db: Db, json: string): Statement {
+  return db
+    .insert(messages)
+    .select(
+      rowsFrom(
+        json,
+        sql`value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
+          value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12`,
+      ),
+    )
+    .onConflictDoUpdate({
+      target: [messages.conversationId, messages.seqId],
+      set: {
+        content: sql`excluded.content`,
+        replyTo: sql`excluded.reply_to`,
+        mentions: sql`excluded.mentions`,
+        editedAt: sql`excluded.edited_at`,
+        recalledAt: sql`excluded.recalled_at`,
+        logId: sql`excluded.log_id`,
+      },
+      setWhere: sql`excluded.log_id > ${messages.logId}`,
+    });
 }
 
 /** `last_activity_at` begins at the creation; only messages move it. The world's member count is kept by the accounts. */
-function upsertConversations(db: Db, rows: string): Statement {
-  return db.run(sql`
-    INSERT INTO conversations (conversation_id, type, name, avatar_url, announcement, owner_id, member_count, max_members,
-      join_approval, mute_all, head_seq_id, version, last_activity_at, created_at, updated_at, dismissed_at, log_id)
-    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
-      value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 12, value ->> 13, value ->> 14,
-      value ->> 15
-    FROM json_each(${rows}) WHERE true
-    ON CONFLICT (conversation_id) DO UPDATE SET name = excluded.name, avatar_url = excluded.avatar_url,
-      announcement = excluded.announcement, owner_id = excluded.owner_id,
-      member_count = CASE WHEN conversations.type = 3 THEN conversations.member_count ELSE excluded.member_count END,
-      max_members = excluded.max_members, join_approval = excluded.join_approval, mute_all = excluded.mute_all,
-      head_seq_id = max(conversations.head_seq_id, excluded.head_seq_id),
-      version = max(conversations.version, excluded.version), updated_at = excluded.updated_at,
-      dismissed_at = excluded.dismissed_at, log_id = excluded.log_id
-    WHERE excluded.log_id > conversations.log_id`);
+function upsertConversations(db: Db, json: string): Statement {
+  return db
+    .insert(conversations)
+    .select(
+      rowsFrom(
+        json,
+        sql`value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
+          value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 12, value ->> 13,
+          value ->> 14, value ->> 15`,
+      ),
+    )
+    .onConflictDoUpdate({
+      target: conversations.conversationId,
+      set: {
+        name: sql`excluded.name`,
+        avatarUrl: sql`excluded.avatar_url`,
+        announcement: sql`excluded.announcement`,
+        ownerId: sql`excluded.owner_id`,
+        memberCount: sql`CASE WHEN conversations.type = 3 THEN conversations.member_count ELSE excluded.member_count END`,
+        maxMembers: sql`excluded.max_members`,
+        joinApproval: sql`excluded.join_approval`,
+        muteAll: sql`excluded.mute_all`,
+        headSeqId: sql`max(conversations.head_seq_id, excluded.head_seq_id)`,
+        version: sql`max(conversations.version, excluded.version)`,
+        updatedAt: sql`excluded.updated_at`,
+        dismissedAt: sql`excluded.dismissed_at`,
+        logId: sql`excluded.log_id`,
+      },
+      setWhere: sql`excluded.log_id > ${conversations.logId}`,
+    });
 }
 
-/** A removal keeps role and entry time for the books, and forgets the member's own settings. */
-function upsertMembers(db: Db, rows: string): Statement {
-  return db.run(sql`
-    INSERT INTO conversation_members (conversation_id, user_id, role, joined_at, muted_until, removed_at, log_id)
-    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6
-    FROM json_each(${rows}) WHERE true
-    ON CONFLICT (conversation_id, user_id) DO UPDATE SET
-      role = CASE WHEN excluded.removed_at IS NULL THEN excluded.role ELSE conversation_members.role END,
-      joined_at = CASE WHEN excluded.removed_at IS NULL THEN excluded.joined_at ELSE conversation_members.joined_at END,
-      muted = CASE WHEN excluded.removed_at IS NULL THEN conversation_members.muted ELSE 0 END,
-      pinned = CASE WHEN excluded.removed_at IS NULL THEN conversation_members.pinned ELSE 0 END,
-      muted_until = excluded.muted_until, removed_at = excluded.removed_at, log_id = excluded.log_id
-    WHERE excluded.log_id > conversation_members.log_id`);
+/** A removal takes role and entry time with it (which of them came last depends on the order), and the own settings. */
+function upsertMembers(db: Db, json: string): Statement {
+  const unlessRemoved = (column: string): SQL =>
+    sql.raw(`CASE WHEN excluded.removed_at IS NULL THEN conversation_members.${column} ELSE 0 END`);
+  return db
+    .insert(conversationMembers)
+    .select(
+      rowsFrom(
+        json,
+        sql`value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, 0, 0, value ->> 6`,
+      ),
+    )
+    .onConflictDoUpdate({
+      target: [conversationMembers.conversationId, conversationMembers.userId],
+      set: {
+        role: sql`excluded.role`,
+        joinedAt: sql`excluded.joined_at`,
+        muted: unlessRemoved("muted"),
+        pinned: unlessRemoved("pinned"),
+        mutedUntil: sql`excluded.muted_until`,
+        removedAt: sql`excluded.removed_at`,
+        logId: sql`excluded.log_id`,
+      },
+      setWhere: sql`excluded.log_id > ${conversationMembers.logId}`,
+    });
 }
 
-function upsertPointers(db: Db, rows: string): Statement {
-  return db.run(sql`
-    INSERT INTO user_read_pointers (conversation_id, user_id, read_seq_id, updated_at, log_id)
-    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each(${rows}) WHERE true
-    ON CONFLICT (conversation_id, user_id) DO UPDATE SET read_seq_id = excluded.read_seq_id,
-      updated_at = excluded.updated_at, log_id = max(user_read_pointers.log_id, excluded.log_id)
-    WHERE excluded.read_seq_id > user_read_pointers.read_seq_id`);
+function upsertPointers(db: Db, json: string): Statement {
+  return db
+    .insert(userReadPointers)
+    .select(rowsFrom(json, sql`value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4`))
+    .onConflictDoUpdate({
+      target: [userReadPointers.conversationId, userReadPointers.userId],
+      set: {
+        readSeqId: sql`excluded.read_seq_id`,
+        updatedAt: sql`excluded.updated_at`,
+        logId: sql`excluded.log_id`,
+      },
+      setWhere: sql`(excluded.read_seq_id, excluded.log_id) > (${userReadPointers.readSeqId}, ${userReadPointers.logId})`,
+    });
 }
 
 /** Looks the newest message up by primary key; so it is right also when messages came before their conversation. */
-function advanceHeads(db: Db, ids: string): Statement {
-  return db.run(sql`
-    UPDATE conversations SET
-      head_seq_id = max(head_seq_id, coalesce((SELECT max(m.seq_id) FROM messages m
-        WHERE m.conversation_id = conversations.conversation_id), 0)),
-      last_activity_at = max(last_activity_at, coalesce((SELECT m.created_at FROM messages m
-        WHERE m.conversation_id = conversations.conversation_id ORDER BY m.seq_id DESC LIMIT 1), 0))
-    WHERE conversation_id IN (SELECT value ->> 0 FROM json_each(${ids}))`);
+function advanceHeads(db: Db, json: string): Statement {
+  return db
+    .update(conversations)
+    .set({
+      headSeqId: sql`max(head_seq_id, coalesce((SELECT max(m.seq_id) FROM messages m
+        WHERE m.conversation_id = conversations.conversation_id), 0))`,
+      lastActivityAt: sql`max(last_activity_at, coalesce((SELECT m.created_at FROM messages m
+        WHERE m.conversation_id = conversations.conversation_id ORDER BY m.seq_id DESC LIMIT 1), 0))`,
+    })
+    .where(sql`conversation_id IN (SELECT value ->> 0 FROM json_each(${json}))`);
 }
 
 /** JSON arrays of rows, none longer than one parameter may be (a single row is far below it: frames end at 64 KiB). */
@@ -254,7 +314,7 @@ function chunks(rows: Iterable<Row>): string[] {
 }
 
 /** Doubly encoded on purpose: a NUL inside a content stays an escape and cannot end an SQL string. */
-function json(value: unknown): string | null {
+function jsonOf(value: unknown): string | null {
   return value === undefined ? null : JSON.stringify(value);
 }
 

@@ -184,9 +184,9 @@ export interface OutboxRow {
 }
 
 export interface OutboxRepo {
-  /** Events of changes by this user that the bus does not have yet, oldest first. */
+  /** Events of changes by this user that no consumer has handled yet, oldest first. */
   pending(ownerId: string, limit: number): Promise<OutboxRow[]>;
-  /** The bus has them. */
+  /** Consumers have handled them. Not earlier: what is in a queue when the process is killed is gone. */
   published(eventIds: readonly string[]): Promise<void>;
   /** How many wait in all, and since when the oldest (epoch milliseconds). */
   backlog(): Promise<{ count: number; oldestAt: number | null }>;

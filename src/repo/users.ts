@@ -1,6 +1,6 @@
 /** Accounts in D1. */
 import { and, asc, eq, gt, gte, inArray, isNull, lt, or, sql, type SQL } from "drizzle-orm";
-import { users } from "../../schema/sqlite.ts";
+import { conversations, users } from "../../schema/sqlite.ts";
 import { WORLD_ROOM_ID } from "../domain/records.ts";
 import { err, ok, type Fault, type Result } from "../protocol/errors.ts";
 import { decodeCursor, pageOf } from "./cursor.ts";
@@ -30,9 +30,10 @@ export function d1Users(db: Db): UserRepo {
         updatedAt: user.now,
       });
       // Everybody is in the world room by rule; its member count is the number of accounts.
-      const count = db.run(
-        sql`UPDATE conversations SET member_count = member_count + 1 WHERE conversation_id = ${WORLD_ROOM_ID}`,
-      );
+      const count = db
+        .update(conversations)
+        .set({ memberCount: sql`${conversations.memberCount} + 1` })
+        .where(eq(conversations.conversationId, WORLD_ROOM_ID));
       const taken = await takenField(() => runBatch(db, [insert, count]));
       if (!taken.ok) {
         return taken;

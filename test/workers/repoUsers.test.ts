@@ -1,0 +1,171 @@
+import { env } from "cloudflare:workers";
+import { describe, it } from "vitest";
+import { newId } from "../../src/platform/ids.ts";
+import { repositories } from "../../src/repo/index.ts";
+import type { NewUser, UserRow } from "../../src/repo/types.ts";
+
+const NOW = 1_700_000_000_000;
+const repo = repositories(env);
+
+let names = 0;
+
+/** A user name that no other test has. */
+function freshName(prefix = "user"): string {
+  names += 1;
+  return `${prefix}-${names}`;
+}
+
+function newUser(over: Partial<NewUser> = {}): NewUser {
+  const username = freshName();
+  return {
+    userId: newId(NOW),
+    username,
+    passwordHash: "hash",
+    displayName: username,
+    isGuest: false,
+    now: NOW,
+    ...over,
+  };
+}
+
+async function created(over: Partial<NewUser> = {}): Promise<UserRow> {
+  const result = await repo.users.create(newUser(over));
+  if (!result.ok) {
+    throw new Error(`not created: ${result.fault.name}`);
+  }
+  return result.value;
+}
+
+async function worldMembers(): Promise<number> {
+  const [item] = await repo.conversations.items("nobody", ["world_chat_room"]);
+  return item?.conversation.memberCount ?? -1;
+}
+
+describe("users", () => {
+  it("creates, and finds by id, name and mail without case", async ({ expect }) => {
+    const name = freshName("Alice");
+    const user = await created({ username: name, email: `${name}@Example.org`, displayName: "Alice" });
+    expect(user).toMatchObject({ username: name, isGuest: false, role: "user", bannedAt: null, createdAt: NOW });
+    expect(await repo.users.byId(user.userId)).toEqual(user);
+    expect(await repo.users.findByLogin(name.toUpperCase())).toEqual(user);
+    expect(await repo.users.findByLogin(`${name}@example.ORG`.toUpperCase())).toEqual(user);
+    expect(await repo.users.findByLogin("nobody")).toBeNull();
+    expect(await repo.users.byId("nobody")).toBeNull();
+  });
+
+  it("names the taken field, stores nothing and does not count", async ({ expect }) => {
+    const name = freshName("Bob");
+    await created({ username: name, email: `${name}@example.org` });
+    const before = await worldMembers();
+    const again = newUser({ username: name.toLowerCase() });
+    expect(await repo.users.create(again)).toMatchObject({
+      ok: false,
+      fault: { name: "CONFLICT", fields: [{ path: "username" }] },
+    });
+    expect(await repo.users.create(newUser({ email: `${name}@EXAMPLE.org` }))).toMatchObject({
+      ok: false,
+      fault: { name: "CONFLICT", fields: [{ path: "email" }] },
+    });
+    expect(await repo.users.byId(again.userId)).toBeNull();
+    expect(await worldMembers()).toBe(before);
+  });
+
+  it("lets one of many simultaneous registrations of a name through", async ({ expect }) => {
+    const username = freshName("race");
+    const before = await worldMembers();
+    const results = await Promise.all(Array.from({ length: 8 }, () => repo.users.create(newUser({ username }))));
+    expect(results.filter((result) => result.ok)).toHaveLength(1);
+    expect(await worldMembers()).toBe(before + 1);
+  });
+
+  it("answers many ids at once, more than D1 binds", async ({ expect }) => {
+    const [a, b] = [await created(), await created()];
+    const strangers = Array.from({ length: 300 }, (_, i) => `nobody-${i}`);
+    const rows = await repo.users.byIds([a.userId, ...strangers, b.userId]);
+    expect(rows.map((row) => row.userId).toSorted()).toEqual([a.userId, b.userId].toSorted());
+    expect(await repo.users.byIds([])).toEqual([]);
+  });
+
+  it("changes a profile, and only what is named", async ({ expect }) => {
+    const user = await created();
+    await repo.users.updateProfile(user.userId, { bio: "hello", avatarUrl: "a.png" }, NOW + 1);
+    const changed = await repo.users.updateProfile(user.userId, { displayName: "New", avatarUrl: null }, NOW + 2);
+    expect(changed).toMatchObject({ ok: true, value: { displayName: "New", bio: "hello", avatarUrl: null } });
+    expect(await repo.users.updateProfile("nobody", { bio: "x" }, NOW)).toMatchObject({
+      ok: false,
+      fault: { name: "USER_NOT_FOUND" },
+    });
+  });
+
+  it("upgrades a guest once, keeping id and age", async ({ expect }) => {
+    const guest = await created({ isGuest: true, passwordHash: null });
+    const taken = await created();
+    const upgrade = { username: freshName("Up"), passwordHash: "new", displayName: "Upgraded" };
+    expect(
+      await repo.users.upgradeGuest(guest.userId, { ...upgrade, username: taken.username }, NOW + 1),
+    ).toMatchObject({ ok: false, fault: { name: "CONFLICT", fields: [{ path: "username" }] } });
+    expect(await repo.users.upgradeGuest(guest.userId, upgrade, NOW + 1)).toMatchObject({
+      ok: true,
+      value: { userId: guest.userId, isGuest: false, displayName: "Upgraded", passwordHash: "new", createdAt: NOW },
+    });
+    expect(await repo.users.upgradeGuest(guest.userId, { ...upgrade, username: freshName() }, NOW)).toMatchObject({
+      ok: false,
+      fault: { name: "CONFLICT" },
+    });
+    expect((await repo.users.findByLogin(upgrade.username))?.userId).toBe(guest.userId);
+  });
+
+  it("replaces a hash only while it is the old one", async ({ expect }) => {
+    const user = await created();
+    await repo.users.replaceHash(user.userId, "hash", "better", NOW);
+    await repo.users.replaceHash(user.userId, "hash", "worse", NOW);
+    expect((await repo.users.byId(user.userId))?.passwordHash).toBe("better");
+  });
+
+  it("searches by the beginning of user name or display name, page by page", async ({ expect }) => {
+    const prefix = freshName("srch_");
+    for (const [username, displayName] of [
+      [`${prefix}a`, "One"],
+      [`${prefix}B`, "Two"],
+      [`x-${prefix}`, `${prefix.toUpperCase()} three`],
+    ] as const) {
+      await created({ username, displayName });
+    }
+    await created({ username: `${prefix}guest`, isGuest: true });
+    const banned = await created({ username: `${prefix}banned` });
+    expect(await repo.users.setBanned(banned.userId, NOW, NOW)).toBe(true);
+    await created({ username: freshName("other") });
+
+    const names = async (cursor?: string): Promise<[string[], string | null]> => {
+      const page = await repo.users.search(prefix, { limit: 2, cursor });
+      return page.ok ? [page.value.items.map((user) => user.username), page.value.nextCursor] : [[], "failed"];
+    };
+    const [first, cursor] = await names();
+    expect(first).toEqual([`${prefix}a`, `${prefix}B`]);
+    const [second, end] = await names(cursor ?? undefined);
+    expect(second).toEqual([`x-${prefix}`]);
+    expect(end).toBeNull();
+    expect(await repo.users.search("srch%", { limit: 2 })).toMatchObject({ ok: true, value: { items: [] } });
+    for (const bad of ["???", "bm9wZQ", btoa("[1]"), "A".repeat(5000)]) {
+      expect(await repo.users.search(prefix, { limit: 2, cursor: bad }), bad).toMatchObject({
+        ok: false,
+        fault: { name: "INVALID_INPUT", fields: [{ path: "cursor" }] },
+      });
+    }
+  });
+
+  it("bans and lifts bans", async ({ expect }) => {
+    const user = await created();
+    expect(await repo.users.setBanned(user.userId, NOW + 5, NOW + 5)).toBe(true);
+    expect((await repo.users.byId(user.userId))?.bannedAt).toBe(NOW + 5);
+    expect(await repo.users.setBanned(user.userId, null, NOW + 6)).toBe(true);
+    expect((await repo.users.byId(user.userId))?.bannedAt).toBeNull();
+    expect(await repo.users.setBanned("nobody", NOW, NOW)).toBe(false);
+  });
+
+  it("takes hostile text for text", async ({ expect }) => {
+    const displayName = "'; DROP TABLE users; -- %_\\\u0007 \u{1F600} $.x";
+    const user = await created({ displayName });
+    expect((await repo.users.byId(user.userId))?.displayName).toBe(displayName);
+  });
+});
