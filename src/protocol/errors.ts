@@ -123,8 +123,11 @@ export function errorFrame(
   return { type: "error", data: ref === undefined ? { error } : { error, ref } };
 }
 
+/** The statuses that occur, as literals: Hono types its answers by them. */
+export type ErrorStatus = Exclude<(typeof ERRORS)[ErrorName]["http"], null>;
+
 /** HTTP status of an answer with this error; close-only errors never should be one, and count as 500. */
-export function httpStatusOf(name: ErrorName): number {
+export function httpStatusOf(name: ErrorName): ErrorStatus {
   return ERRORS[name].http ?? 500;
 }
 

@@ -92,7 +92,7 @@ export const EVENTS = {
     event("friend.request.sent", betweenUsers, { request: FriendRequest, user: User }),
     event("friend.request.accepted", betweenUsers, { request: FriendRequest, user: User }),
     event("friend.request.rejected", betweenUsers, { request: FriendRequest }),
-    event("friend.removed", betweenUsers, { user_ids: z.array(UserId).length(2) }),
+    event("friend.removed", betweenUsers, { user_ids: z.array(UserId).min(2).max(2) }),
   ]),
   "gochat.conversation-events": z.discriminatedUnion("event_type", [
     event("conversation.created", byOperator, { conversation: Conversation, member_ids: z.array(UserId) }),

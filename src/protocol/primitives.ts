@@ -58,9 +58,16 @@ export const Cursor = z
 // ---- numbers
 
 /** A place in a conversation's order: a whole number that JSON carries exactly. */
-export const SeqId = z.int().min(0).meta({ description: "Sequence number within the conversation" });
-export const TimeMs = z.int().min(0).meta({ description: "Epoch milliseconds" });
-export const Count = z.int().min(0);
+export const SeqId = wholeNumber(0).meta({ description: "Sequence number within the conversation" });
+/** The last moment that a JavaScript `Date` can hold. Source: ECMA-262, "Time Values". */
+const LAST_TIME_MS = 8_640_000_000_000_000;
+export const TimeMs = wholeNumber(0, LAST_TIME_MS).meta({ description: "Epoch milliseconds" });
+export const Count = wholeNumber(0);
+
+/** The upper bound is written out, because not every generator of documents knows the one inside `z.int()`. */
+export function wholeNumber(min: number, max: number = Number.MAX_SAFE_INTEGER) {
+  return z.int().min(min).max(max);
+}
 
 /**
  * A whole number in a query string, where everything is text: digits only, so that neither "" nor "1e3" nor "0x10"
@@ -69,7 +76,7 @@ export const Count = z.int().min(0);
 export function queryNumber(min: number, max: number = Number.MAX_SAFE_INTEGER) {
   return z.preprocess(
     (value) => (typeof value === "string" && /^\d{1,16}$/.test(value) ? Number(value) : value),
-    z.int().min(min).max(max),
+    wholeNumber(min, max),
   );
 }
 
@@ -102,10 +109,12 @@ function fits(text: string, min: number, max: number): boolean {
 /** Marks, spaces and direction signs that show nothing, or make the text around them look like another. */
 const INVISIBLE = "\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff";
 const CONTROL = "\\u0000-\\u001f\\u007f-\\u009f";
-/** Something to see in one line: no control or direction signs, at least one visible character. */
-const LINE = `^[^${CONTROL}\\u2028-\\u202e\\u2066-\\u2069]*$`;
-const LINE_PATTERN = new RegExp(LINE);
-const VISIBLE_PATTERN = new RegExp(`[^\\s${CONTROL}${INVISIBLE}]`);
+const IN_LINE = `[^${CONTROL}\\u2028-\\u202e\\u2066-\\u2069]`;
+const VISIBLE = `[^\\s${CONTROL}${INVISIBLE}]`;
+/** Checked one after the other; as one expression, for documents only, they could take quadratic time. */
+const LINE_PATTERN = new RegExp(`^${IN_LINE}*$`);
+const VISIBLE_PATTERN = new RegExp(VISIBLE);
+const LINE = `^${IN_LINE}*${VISIBLE}${IN_LINE}*$`;
 /** Several lines: tab and line ends are the only control characters. */
 const PROSE = "^[^\\u0000-\\u0008\\u000b\\u000c\\u000e-\\u001f\\u007f]*$";
 const PROSE_PATTERN = new RegExp(PROSE);
