@@ -73,10 +73,8 @@ export class RoomCore {
     const rows: LogRow[] = [];
     const outcomes = store.transaction(() => {
       const head = { seqId: room.headSeqId, logId: room.counters.logId, createdAt: room.headCreatedAt };
-      const touched = new Map<string, MemberState>();
-      const results = sends.map((send): Result<StoredMessage> => {
-        const userId = send.actor.userId;
-        const member = touched.get(userId) ?? store.member(userId);
+      return sends.map((send): Result<StoredMessage> => {
+        const member = store.member(send.actor.userId);
         const decided = decideSend(store, state, member, send, head, now, this.#random);
         if (!decided.ok) {
           return decided;
@@ -88,16 +86,9 @@ export class RoomCore {
           head.seqId = row.message.seqId;
           head.logId = row.logId;
           head.createdAt = row.message.createdAt;
-          if (member !== undefined) {
-            touched.set(userId, { ...member, readSeqId: row.message.seqId });
-          }
         }
         return ok(row.message);
       });
-      for (const member of touched.values()) {
-        store.putMember(member);
-      }
-      return results;
     });
     if (rows.length > 0) {
       room.now = now;
@@ -139,8 +130,8 @@ export class RoomCore {
   }
 
   view(actor: Actor): Result<RoomView> {
-    const { state, store, headSeqId } = this.#room;
-    const found = requireMember(state, store.member(actor.userId), actor);
+    const { state, headSeqId } = this.#room;
+    const found = requireMember(state, this.#room.member(actor.userId), actor);
     if (!found.ok) {
       return found;
     }
@@ -153,11 +144,11 @@ export class RoomCore {
   }
 
   member(userId: string): MemberState | undefined {
-    return this.#room.store.member(userId);
+    return this.#room.member(userId);
   }
 
   members(cursor: string, limit: number): MemberState[] {
-    return this.#room.store.members(cursor, limit);
+    return this.#room.store.members(cursor, limit).map((member) => this.#room.withOwnRead(member));
   }
 
   /** Shown to the members who are known to be here; nobody is looked up for it. */
@@ -284,8 +275,10 @@ export class RoomCore {
           deliveredSeqId: Math.max(room.counters.deliveredSeqId, this.#delivery.deliveredSeqId),
         };
         room.store.saveCounters(room.counters);
+        room.saveOwnRead(confirmed);
       }
     });
+    room.forgetOwnRead(room.counters.persistedSeqId);
     this.#outbox.deleted(outboxIds);
     this.#outbox.persisted(toSeqId);
     this.#outbox.confirm(confirmed);

@@ -3,7 +3,7 @@
  * the step that runs. One owner (`RoomCore`) calls the parts; they never call each other.
  */
 import type { Counters, LogRow, RoomStore } from "./ports.ts";
-import { WORLD, WORLD_ROOM_ID, type ConversationState, type StoredMessage } from "./records.ts";
+import { WORLD, WORLD_ROOM_ID, type ConversationState, type MemberState, type StoredMessage } from "./records.ts";
 import type { RoomEffect, TimerName } from "./roomEffects.ts";
 import { worldState } from "./membership.ts";
 
@@ -57,6 +57,12 @@ export class RoomContext {
   readonly #armed = new Set<TimerName>();
   /** Newest rows, without a hole, the last one at the head. */
   #recent: LogRow[] = [];
+  /**
+   * Newest own message of each sender whose read pointer does not stand there yet. A sender has
+   * read what they sent; writing that with every send would cost a row each, so it is written when
+   * SQL confirms, and after a crash it is found again in the rows that SQL has not confirmed.
+   */
+  readonly #ownSeqIds = new Map<string, number>();
 
   constructor(conversationId: string, store: RoomStore, limits: RoomLimits, now: number) {
     this.conversationId = conversationId;
@@ -69,6 +75,44 @@ export class RoomContext {
     this.headSeqId = image.headSeqId;
     this.headCreatedAt = image.headCreatedAt;
     this.hasOutbox = image.hasOutbox;
+    const { persistedSeqId } = image.counters;
+    this.#noteOwn(store.messagesAfter(persistedSeqId, Math.max(0, image.headSeqId - persistedSeqId)));
+  }
+
+  /** A member as of now, own messages counted as read. */
+  member(userId: string): MemberState | undefined {
+    const member = this.store.member(userId);
+    return member === undefined ? undefined : this.withOwnRead(member);
+  }
+
+  withOwnRead(member: MemberState): MemberState {
+    const own = this.#ownSeqIds.get(member.userId) ?? 0;
+    return own > member.readSeqId ? { ...member, readSeqId: own } : member;
+  }
+
+  /** Writes the read pointers of these rows' senders; inside the caller's transaction. */
+  saveOwnRead(rows: readonly LogRow[]): void {
+    for (const userId of new Set(rows.map((row) => row.message.senderId))) {
+      const member = this.member(userId);
+      if (member !== undefined) {
+        this.store.putMember(member);
+      }
+    }
+  }
+
+  /** Own messages up to `seqId` stand in the members' rows. */
+  forgetOwnRead(seqId: number): void {
+    for (const [userId, own] of this.#ownSeqIds) {
+      if (own <= seqId) {
+        this.#ownSeqIds.delete(userId);
+      }
+    }
+  }
+
+  #noteOwn(rows: readonly LogRow[]): void {
+    for (const { message } of rows) {
+      this.#ownSeqIds.set(message.senderId, message.seqId);
+    }
   }
 
   /** Too many readers for rounds: fan-out tasks carry its messages. */
@@ -97,6 +141,7 @@ export class RoomContext {
     this.headSeqId = last.message.seqId;
     this.headCreatedAt = last.message.createdAt;
     this.counters = { ...this.counters, logId: last.logId };
+    this.#noteOwn(rows);
     this.#recent.push(...rows);
     if (this.#recent.length > 2 * RECENT_ROWS) {
       this.#recent = this.#recent.slice(-RECENT_ROWS);
@@ -129,6 +174,10 @@ export class RoomContext {
   /** Rows leave the log only when they are in SQL, delivered, not hot, and too old to be sent again. */
   prune(): void {
     const { counters, limits, store } = this;
+    const [oldest] = store.messagesAfter(counters.firstSeqId - 1, 1);
+    if (oldest === undefined || oldest.message.createdAt >= this.now - limits.dedupeWindowMs) {
+      return;
+    }
     const limit = Math.min(counters.persistedSeqId, counters.deliveredSeqId, this.headSeqId - limits.hotMessages);
     const last = store
       .messagesAfter(counters.firstSeqId - 1, PRUNE_ROWS)

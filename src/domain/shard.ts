@@ -23,11 +23,30 @@ export type ShardEffect =
   /** The session has no socket any more: forget it durably. */
   | { kind: "forget"; userId: string };
 
-type Session = { cursor: number; flying: boolean; strikes: number };
+type Session = {
+  /** Last sequence that the session took over. */
+  cursor: number;
+  /** In the queue or in the air. */
+  flying: boolean;
+  /** When its call left, epoch milliseconds; Infinity while it is in the queue. */
+  flownAt: number;
+  strikes: number;
+  /** Not before this time after a failure, epoch milliseconds. */
+  retryAt: number;
+};
 
-/** Calls to sessions in the air at one time. */
+/** Calls to sessions in the air at one time; each answer lets the next one leave. */
 const SESSION_WINDOW = 100;
-const STRIKE_LIMIT = 3;
+/** Failures in a row before a session is forgotten: with the back-off below, 25 seconds of them. Its user registers
+ * again when the lease is renewed, and the client reads the gap. */
+const STRIKE_LIMIT = 8;
+const RETRY_BASE_MS = 100;
+/** A call that takes longer no longer holds up the confirmation of what it carries … */
+const SLOW_SESSION_MS = 2_000;
+/** … and then counts as failed. */
+const LOST_SESSION_MS = 10_000;
+/** A log that could not be read is read again after this time. */
+const PULL_RETRY_MS = 1_000;
 
 export class ShardCore {
   #effects: ShardEffect[] = [];
@@ -38,10 +57,16 @@ export class ShardCore {
   /** Last sequence that was broadcast. */
   #sentSeqId = 0;
   #sessions = new Map<string, Session>();
+  /** Sessions that wait for a call, in the order in which they fell behind: nobody is served twice before all. */
+  #due: string[] = [];
+  #dueHead = 0;
   #inAir = 0;
   #pulling = false;
-  #pullAgain = false;
-  #timerArmed = false;
+  #pullNotBefore = 0;
+  /** Highest sequence that the fan-out has promised; up to there a hole is pulled from the log. */
+  #promised = 0;
+  /** When the armed timer fires; a later wish does not replace it. */
+  #timerAt = Number.POSITIVE_INFINITY;
   #lastWindowAt = Number.NEGATIVE_INFINITY;
 
   takeEffects(): ShardEffect[] {
@@ -69,7 +94,7 @@ export class ShardCore {
 
   join(userId: string): void {
     if (!this.#sessions.has(userId)) {
-      this.#sessions.set(userId, { cursor: this.#sentSeqId, flying: false, strikes: 0 });
+      this.#sessions.set(userId, newSession(this.#sentSeqId));
     }
   }
 
@@ -91,6 +116,20 @@ export class ShardCore {
     return this.#sentSeqId;
   }
 
+  /**
+   * Up to here every registered session has taken over everything, and every socket was sent it: what a task brought
+   * may be confirmed to the fan-out. What is above would be lost with this object.
+   */
+  handedOver(now: number): number {
+    let least = this.#sentSeqId;
+    for (const session of this.#sessions.values()) {
+      if (now - session.flownAt < SLOW_SESSION_MS) {
+        least = Math.min(least, session.cursor);
+      }
+    }
+    return least;
+  }
+
   /** Messages from the fan-out, in any order, possibly again, possibly with a hole before them. */
   pushed(messages: readonly StoredMessage[], now: number): void {
     const first = messages[0];
@@ -98,59 +137,80 @@ export class ShardCore {
       return;
     }
     this.start(first.seqId - 1);
+    this.#promised = Math.max(this.#promised, messages.at(-1)?.seqId ?? 0);
     this.#take(messages);
-    if (messages.some((message) => message.seqId > (this.#cursor ?? 0))) {
-      this.#pull();
-    }
+    this.#pull(now);
     this.#window(now);
   }
 
-  /** Log rows after the asked cursor, or "failed": the next push asks again. */
+  /** Log rows after the asked cursor, or "failed": asked again after a while. */
   pulled(messages: readonly StoredMessage[] | "failed", headSeqId: number, now: number): void {
     this.#pulling = false;
     if (messages === "failed") {
+      this.#pullNotBefore = now + PULL_RETRY_MS;
+      this.#arm(this.#pullNotBefore, now);
       return;
     }
     const first = messages[0];
-    if (first !== undefined && this.#cursor !== undefined && first.seqId > this.#cursor + 1) {
+    if (this.#cursor !== undefined && first !== undefined && first.seqId > this.#cursor + 1) {
       // The log was pruned past our cursor: those rows are history now.
       this.#cursor = first.seqId - 1;
       this.#backlog = [];
     }
     this.#take(messages);
-    if (this.#pullAgain && (this.#cursor ?? 0) < headSeqId && messages.length > 0) {
-      this.#pull();
-    }
-    this.#pullAgain = false;
+    // An empty page is all there is: a promise above the head came from another life of the room.
+    this.#promised = messages.length === 0 ? Math.min(this.#promised, headSeqId) : this.#promised;
+    this.#pull(now);
     this.#window(now);
   }
 
   onTimer(now: number): void {
-    this.#timerArmed = false;
+    this.#timerAt = Number.POSITIVE_INFINITY;
+    this.#pull(now);
+    if (this.#pullNotBefore > now) {
+      this.#arm(this.#pullNotBefore, now);
+    }
+    for (const [userId, session] of this.#sessions) {
+      if (now - session.flownAt >= LOST_SESSION_MS) {
+        this.answered(userId, session.cursor, "failed", now);
+      } else {
+        this.#wait(userId, session, now);
+        this.#armFor(session, now);
+      }
+    }
     this.#window(now);
+    this.#issue(now);
   }
 
   /** A session took over everything up to `to`, has no socket (0), or failed. */
   answered(userId: string, to: number, sockets: number | "failed", now: number): void {
     this.#inAir = Math.max(0, this.#inAir - 1);
     const session = this.#sessions.get(userId);
-    if (session === undefined) {
-      return;
+    if (session?.flying === true) {
+      session.flying = false;
+      session.flownAt = Number.POSITIVE_INFINITY;
+      this.#answer(userId, session, to, sockets, now);
     }
-    session.flying = false;
+    this.#issue(now);
+  }
+
+  #answer(userId: string, session: Session, to: number, sockets: number | "failed", now: number): void {
     if (sockets === 0 || (sockets === "failed" && session.strikes + 1 >= STRIKE_LIMIT)) {
       this.#sessions.delete(userId);
       this.#effects.push({ kind: "forget", userId });
-    } else if (sockets === "failed") {
+      return;
+    }
+    if (sockets === "failed") {
       session.strikes += 1;
-    } else {
-      session.cursor = Math.max(session.cursor, to);
-      session.strikes = 0;
+      session.retryAt = now + RETRY_BASE_MS * 2 ** session.strikes;
+      this.#arm(session.retryAt, now);
+      return;
     }
-    // A session that was busy while windows passed takes all of them with the next window.
-    if (session.cursor < this.#sentSeqId) {
-      this.#arm(now);
-    }
+    session.cursor = Math.max(session.cursor, to);
+    session.strikes = 0;
+    session.retryAt = 0;
+    // A session that was busy while windows passed takes all of them at once.
+    this.#wait(userId, session, now);
   }
 
   #take(messages: readonly StoredMessage[]): void {
@@ -166,34 +226,41 @@ export class ShardCore {
     }
   }
 
-  #pull(): void {
-    if (this.#pulling) {
-      this.#pullAgain = true;
-      return;
+  /** Reads the log where the fan-out left a hole. */
+  #pull(now: number): void {
+    const cursor = this.#cursor ?? 0;
+    if (!this.#pulling && cursor < this.#promised && now >= this.#pullNotBefore) {
+      this.#pulling = true;
+      this.#effects.push({ kind: "pull", after: cursor });
     }
-    this.#pulling = true;
-    this.#effects.push({ kind: "pull", after: this.#cursor ?? 0 });
   }
 
-  #arm(now: number): void {
-    if (!this.#timerArmed) {
-      this.#timerArmed = true;
-      this.#effects.push({
-        kind: "timer",
-        inMs: Math.max(1, this.#lastWindowAt + SHARD_WINDOW_MS - now),
-      });
+  #arm(at: number, now: number): void {
+    if (at < this.#timerAt) {
+      this.#timerAt = at;
+      this.#effects.push({ kind: "timer", inMs: Math.max(1, at - now) });
+    }
+  }
+
+  /** The next time at which something must be done for this session if nothing else happens. */
+  #armFor(session: Session, now: number): void {
+    if (session.retryAt > now) {
+      this.#arm(session.retryAt, now);
+    }
+    if (session.flownAt <= now) {
+      const patienceMs = now - session.flownAt < SLOW_SESSION_MS ? SLOW_SESSION_MS : LOST_SESSION_MS;
+      this.#arm(session.flownAt + patienceMs, now);
     }
   }
 
   /** One window: at once when the last is long ago, else when its time has come. */
   #window(now: number): void {
     const cursor = this.#cursor ?? 0;
-    const sessionsBehind = this.#hasSessionsBehind();
-    if (cursor <= this.#sentSeqId && !sessionsBehind) {
+    if (cursor <= this.#sentSeqId) {
       return;
     }
     if (now < this.#lastWindowAt + SHARD_WINDOW_MS) {
-      this.#arm(now);
+      this.#arm(this.#lastWindowAt + SHARD_WINDOW_MS, now);
       return;
     }
     this.#lastWindowAt = now;
@@ -202,40 +269,48 @@ export class ShardCore {
       this.#effects.push({ kind: "broadcast", messages: fresh.slice(at, at + FRAME_MESSAGES) });
     }
     this.#sentSeqId = cursor;
-    this.#toSessions(now);
-  }
-
-  #hasSessionsBehind(): boolean {
-    for (const session of this.#sessions.values()) {
-      if (!session.flying && session.cursor < this.#sentSeqId) {
-        return true;
-      }
-    }
-    return false;
-  }
-
-  /** Sessions with the same cursor share a batch; at most `SESSION_WINDOW` calls in the air. */
-  #toSessions(now: number): void {
-    const batches = new Map<number, string[]>();
     for (const [userId, session] of this.#sessions) {
-      if (session.flying || session.cursor >= this.#sentSeqId) {
+      this.#wait(userId, session, now);
+    }
+    this.#issue(now);
+  }
+
+  /** Puts a session in the queue when it is behind and free. */
+  #wait(userId: string, session: Session, now: number): void {
+    if (!session.flying && session.cursor < this.#sentSeqId && session.retryAt <= now) {
+      session.flying = true;
+      this.#due.push(userId);
+    }
+  }
+
+  /** Calls leave as far as the window allows; neighbours with the same cursor share a batch. */
+  #issue(now: number): void {
+    const batches = new Map<number, string[]>();
+    while (this.#dueHead < this.#due.length && this.#inAir < SESSION_WINDOW) {
+      const userId = this.#due[this.#dueHead] ?? "";
+      const session = this.#sessions.get(userId);
+      this.#dueHead += 1;
+      if (session === undefined) {
         continue;
       }
-      if (this.#inAir >= SESSION_WINDOW) {
-        this.#arm(now);
-        break;
-      }
+      session.flownAt = now;
+      this.#armFor(session, now);
       this.#inAir += 1;
-      session.flying = true;
       const batch = batches.get(session.cursor) ?? [];
       batch.push(userId);
       batches.set(session.cursor, batch);
     }
+    if (this.#dueHead === this.#due.length) {
+      this.#due = [];
+      this.#dueHead = 0;
+    }
     for (const [cursor, userIds] of batches) {
-      const messages = this.#backlog.filter(
-        (message) => message.seqId > cursor && message.seqId <= this.#sentSeqId,
-      );
+      const messages = this.#backlog.filter((message) => message.seqId > cursor && message.seqId <= this.#sentSeqId);
       this.#effects.push({ kind: "deliver", messages, to: this.#sentSeqId, userIds });
     }
   }
+}
+
+function newSession(cursor: number): Session {
+  return { cursor, flying: false, flownAt: Number.POSITIVE_INFINITY, strikes: 0, retryAt: 0 };
 }

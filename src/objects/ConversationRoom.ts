@@ -228,9 +228,10 @@ export class ConversationRoom extends DurableObject<Env> implements RoomRpc {
     const { from, to } = effect;
     // Serialised once for all receivers of the batch.
     const frames = [messagesFrame(effect.messages)];
+    const seen = { conversationId: this.#core.conversationId, seqId: to };
     for (const userId of effect.userIds) {
       sessionOf(this.env, userId)
-        .deliver(frames)
+        .deliver(frames, seen)
         .then(
           (sockets) =>
             this.#answer((now) => this.#core.delivered(userId, { from, to }, sockets, now)),

@@ -41,6 +41,8 @@ const SOCKETS_PER_DEVICE = 8;
 const BAD_FRAMES = { count: 20, inMs: 10_000 };
 /** Own messages remembered, so that a resend is not shown twice on the other devices. */
 const ECHO_MEMORY = 256;
+/** Conversations whose newest sequence is remembered; the longest quiet one leaves first. */
+const HEAD_MEMORY = 512;
 /** SQL outbox rows that nobody confirmed are published again after this time. */
 const OUTBOX_RETRY_MS = 5_000;
 const REFRESH_TOKEN_BYTES = 32;
@@ -77,6 +79,12 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
   readonly #frameBucket;
   readonly #badFrames = new WeakMap<WebSocket, number[]>();
   readonly #echoed = new Set<string>();
+  /**
+   * Newest sequences that passed through here. A device that connects in the moment between a
+   * delivery and the room's cache write would read an older head there; this one counts as well.
+   * Lost with hibernation, by when the cache has long been written.
+   */
+  readonly #heads = new Map<string, number>();
   /** Cache writes of presence, one after the other, so that the last one wins. */
   #presenceWrites: Promise<void> = Promise.resolve();
 
@@ -281,7 +289,13 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
     });
   }
 
-  deliver(frames: string[]): Promise<number> {
+  deliver(
+    frames: string[],
+    seen?: { conversationId: string; seqId: number },
+  ): Promise<number> {
+    if (seen !== undefined) {
+      this.#noteHead(seen.conversationId, seen.seqId);
+    }
     const taken = sendFrames(this.ctx.getWebSockets(), frames);
     if (taken === 0) {
       this.#clearStalePresence();
@@ -363,7 +377,8 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
     sync: async (socket, from, frame) => {
       const worldReadSeqId = this.#store.fact("worldReadSeqId") ?? 0;
       const actor = this.#actor(from);
-      const data = await buildSync(this.env, this.#cache, actor, worldReadSeqId, frame.data);
+      const here = { worldReadSeqId, heads: this.#heads };
+      const data = await buildSync(this.env, this.#cache, actor, here, frame.data);
       if (!data.ok) {
         return data.fault;
       }
@@ -502,6 +517,7 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
         data: { clientMsgId, conversationId, status: "sent", messageId, seqId, createdAt },
       });
     }
+    this.#noteHead(conversationId, seqId);
     // World readers get it with everyone else, from the shard.
     if (conversationId === WORLD_ROOM_ID || this.#echoed.has(messageId)) {
       return;
@@ -517,6 +533,16 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
         type: "new-message",
         data: { message: messageFor(message, this.#userId) },
       });
+    }
+  }
+
+  #noteHead(conversationId: string, seqId: number): void {
+    const before = this.#heads.get(conversationId) ?? 0;
+    this.#heads.delete(conversationId);
+    this.#heads.set(conversationId, Math.max(before, seqId));
+    if (this.#heads.size > HEAD_MEMORY) {
+      const [oldest] = this.#heads.keys();
+      this.#heads.delete(oldest ?? "");
     }
   }
 

@@ -39,6 +39,7 @@ export async function readHeads(
   env: Env,
   cache: Cache,
   items: readonly { conversation: { conversationId: string }; headSeqId: number }[],
+  seen: ReadonlyMap<string, number> = new Map(),
 ): Promise<Map<string, number>> {
   const ids = items.map((item) => item.conversation.conversationId);
   const heads = new Map<string, number>();
@@ -56,7 +57,7 @@ export async function readHeads(
     if (value === null || value === undefined) {
       cold.push(id);
     }
-    heads.set(id, Math.max(item.headSeqId, Number(value ?? 0)));
+    heads.set(id, Math.max(item.headSeqId, Number(value ?? 0), seen.get(id) ?? 0));
   });
   for (let at = 0; at < cold.length; at += SLICE) {
     await Promise.all(
@@ -73,7 +74,7 @@ export async function buildSync(
   env: Env,
   cache: Cache,
   actor: Actor,
-  worldReadSeqId: number,
+  here: { worldReadSeqId: number; heads: ReadonlyMap<string, number> },
   request: SyncRequest,
 ): Promise<Result<SyncResult>> {
   const repo = repositories(env);
@@ -84,7 +85,7 @@ export async function buildSync(
   if (!page.ok) {
     return page;
   }
-  const heads = await readHeads(env, cache, page.value.items);
+  const heads = await readHeads(env, cache, page.value.items, here.heads);
   const changed = page.value.items.filter((item) => {
     const known = knownOf(request, item.conversation.conversationId);
     const head = heads.get(item.conversation.conversationId) ?? item.headSeqId;
@@ -99,7 +100,10 @@ export async function buildSync(
       // The world's beginning is of no use to who never was there: the newest, as on opening it.
       const after = knownOf(request, id)?.seqId ?? (world ? Math.max(0, head - MESSAGES) : 0);
       const messages = head > after ? await missed(env, cache, actor, id, after, head) : [];
-      const readSeqId = world ? Math.min(worldReadSeqId, head) : item.readSeqId;
+      // SQL learns of a sender's own messages a moment later than the log.
+      const own = messages.findLast((message) => message.senderId === actor.userId)?.seqId ?? 0;
+      const pointer = world ? here.worldReadSeqId : item.readSeqId;
+      const readSeqId = Math.min(head, Math.max(pointer, own));
       const reached = messages.at(-1)?.seqId ?? after;
       const peerId = peerOfDirect(id, actor.userId);
       const peer = peerId === null ? undefined : peers.get(peerId);

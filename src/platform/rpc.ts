@@ -108,9 +108,10 @@ export interface SessionRpc {
   worldReadSeqId(): Promise<number>;
   /**
    * Serialised frames for every open socket of the user (or all but the named device's).
-   * Answers how many sockets were open: 0 tells the caller that the user is away.
+   * Answers how many sockets were open: 0 tells the caller that the user is away. `seen` names the
+   * newest message among them: a device that connects now must not be told an older head.
    */
-  deliver(frames: string[]): Promise<number>;
+  deliver(frames: string[], seen?: { conversationId: string; seqId: number }): Promise<number>;
   /** As `deliver`, for a big room: only sockets that have not unsubscribed from it count. */
   deliverBigRoom(conversationId: string, frames: string[]): Promise<number>;
   /** Own changes (read pointer, settings) to the user's other devices. */
