@@ -10,6 +10,8 @@ interface SyntaxNode {
   readonly await?: boolean;
   readonly name?: string;
   readonly typeName?: SyntaxNode;
+  readonly source?: { readonly value?: unknown };
+  readonly specifiers?: readonly SyntaxNode[];
 }
 
 interface Comment {
@@ -76,7 +78,21 @@ const disableNeedsReason = {
   },
 };
 
+/** zod's `z` is one object that holds all of zod, so nothing that is not used can be left out of the bundle. */
+const zodNamespace = {
+  create(context: RuleContext) {
+    return {
+      ImportDeclaration(node: SyntaxNode): void {
+        const whole = node.specifiers?.every((specifier) => specifier.type === "ImportNamespaceSpecifier");
+        if (node.source?.value === "zod" && whole !== true) {
+          context.report({ node, message: 'Write: import * as z from "zod".' });
+        }
+      },
+    };
+  },
+};
+
 export default {
   meta: { name: "gochat" },
-  rules: { "core-is-pure": coreIsPure, "disable-needs-reason": disableNeedsReason },
+  rules: { "core-is-pure": coreIsPure, "disable-needs-reason": disableNeedsReason, "zod-namespace": zodNamespace },
 };

@@ -1,0 +1,70 @@
+import { join } from "node:path";
+import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-plugin";
+import { defineConfig } from "vitest/config";
+
+const ROOT = import.meta.dirname;
+const MINUTE_MS = 60_000;
+
+/** 32 bytes of text, for tests only: `npm start` makes its own key, and a deployed Worker has none until it is told one. */
+const TEST_KEY = Buffer.from("a-key-for-tests-and-nothing-else").toString("base64url");
+
+export default defineConfig({
+  test: {
+    // A test that waits for something gives up by itself, with a message; these limits are for those that hang.
+    projects: [
+      {
+        test: {
+          name: "unit",
+          include: ["{src,scripts,schema}/**/*.test.ts", "sdk/src/**/*.test.ts"],
+        },
+      },
+      {
+        // Inside workerd: storage, alarms, eviction, sockets, queues.
+        plugins: [
+          cloudflareTest(async () => ({
+            wrangler: { configPath: join(ROOT, "wrangler.toml") },
+            miniflare: {
+              bindings: {
+                JWT_KEYS: `test:${TEST_KEY}`,
+                GOCHAT_ADMIN_KEY: "an-admin-key-for-tests",
+                TEST_MIGRATIONS: await readD1Migrations(join(ROOT, "schema/migrations/sqlite")),
+              },
+            },
+          })),
+        ],
+        test: {
+          name: "workers",
+          include: ["test/workers/**/*.test.ts"],
+          setupFiles: ["test/workers/setup.ts"],
+          testTimeout: 30_000,
+        },
+      },
+      {
+        test: {
+          name: "simulation",
+          include: ["test/simulation/**/*.test.ts"],
+          testTimeout: 10 * MINUTE_MS,
+        },
+      },
+      {
+        // Against `npm start` as a child process. One file at a time: each has a server of its own, which wants a core.
+        test: {
+          name: "e2e",
+          include: ["test/e2e/**/*.test.ts"],
+          fileParallelism: false,
+          testTimeout: MINUTE_MS,
+          hookTimeout: MINUTE_MS,
+        },
+      },
+      {
+        test: {
+          name: "chaos",
+          include: ["test/chaos/**/*.test.ts"],
+          fileParallelism: false,
+          testTimeout: 10 * MINUTE_MS,
+          hookTimeout: MINUTE_MS,
+        },
+      },
+    ],
+  },
+});
