@@ -318,10 +318,14 @@ export class RoomCore {
         return this.#delivery.onPatience();
       case "retry":
         return this.#delivery.onRetry();
+      case "gather":
+        return this.#delivery.onGathered();
       case "persist":
         return this.#outbox.tryPersist();
       case "fanout":
         return this.#delivery.tryFanout();
+      case "cache":
+        return this.#delivery.tryCache();
     }
   }
 

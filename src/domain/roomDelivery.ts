@@ -10,6 +10,11 @@ import { DeliveryRounds, type Delivery } from "./rounds.ts";
 export const FANOUT_WINDOW_MS = 100;
 /** Presence is read again for the same receiver so often, per batch, before its client is left to sync. */
 const RECHECK_LIMIT = 3;
+/**
+ * When everybody is known to be here, nobody's presence depends on the pipeline and it may wait so
+ * long for more: the sessions themselves know the newest heads (see `SessionRpc.heads`).
+ */
+const CACHE_PAUSE_MS = 25;
 
 type CacheFlight = { from: number; to: number; asked: string[] };
 type Unsure = { cursor: number; soon: boolean };
@@ -23,6 +28,7 @@ export class RoomDelivery {
   #doneHere: { userId: string; delivery: Delivery }[] = [];
   #cacheFlight: CacheFlight | undefined;
   #cachedSeqId: number;
+  #cacheNotBefore = 0;
   #cacheDown = false;
   readonly #unsure = new Map<string, Unsure>();
   readonly #rechecks = new Map<string, number>();
@@ -41,6 +47,7 @@ export class RoomDelivery {
         deliver: (delivery) => this.#deliver(delivery),
         patience: (inMs) => room.timer("patience", inMs),
         retry: (inMs) => room.timer("retry", inMs),
+        gather: (inMs) => room.timer("gather", inMs),
         unsure: (userId, cursor, soon) => this.#recheck(userId, cursor, soon),
       },
       delivered,
@@ -70,7 +77,7 @@ export class RoomDelivery {
       this.#rounds.committed(room.headSeqId, room.now);
       this.#finishHere();
     }
-    this.#tryCache();
+    this.tryCache();
   }
 
   /** New messages: whoever was given up for the last batch is asked for again. */
@@ -118,11 +125,16 @@ export class RoomDelivery {
       }
     }
     this.#finishHere();
-    this.#tryCache();
+    this.tryCache();
   }
 
   onPatience(): void {
     this.#rounds.onPatience(this.#room.now);
+    this.#finishHere();
+  }
+
+  onGathered(): void {
+    this.#rounds.onGathered(this.#room.now);
     this.#finishHere();
   }
 
@@ -215,10 +227,10 @@ export class RoomDelivery {
     }
     this.#rechecks.set(userId, tries);
     this.#unsure.set(userId, { cursor, soon });
-    this.#tryCache();
+    this.tryCache();
   }
 
-  #tryCache(): void {
+  tryCache(): void {
     if (this.#cacheFlight !== undefined) {
       return;
     }
@@ -231,6 +243,11 @@ export class RoomDelivery {
     const from = this.#cachedSeqId;
     const to = room.headSeqId;
     const presenceOf = room.big ? [] : this.#members().filter((userId) => !this.#rounds.knows(userId));
+    if (presenceOf.length === 0 && !again && room.now < this.#cacheNotBefore) {
+      room.timer("cache", this.#cacheNotBefore - room.now);
+      return;
+    }
+    this.#cacheNotBefore = room.now + CACHE_PAUSE_MS;
     this.#cacheFlight = { from, to, asked: presenceOf };
     const messages = room.rows(Math.max(from, to - room.limits.hotMessages), to).map((row) => row.message);
     room.effects.push({ kind: "cache", headSeqId: to, messages, presenceOf });

@@ -3,7 +3,7 @@ import type { TopicName } from "../protocol/events.ts";
 import type { ServerFrame } from "../protocol/frames.ts";
 import type { FanoutTask, PersistBatch, RoomRecord, StoredMessage } from "./records.ts";
 
-export type TimerName = "patience" | "retry" | "persist" | "fanout";
+export type TimerName = "patience" | "retry" | "gather" | "persist" | "fanout" | "cache";
 
 export type RoomEffect =
   | { kind: "deliver"; from: number; to: number; messages: StoredMessage[]; userIds: string[] }

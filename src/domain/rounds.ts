@@ -18,6 +18,12 @@ export const DELIVERY_LIMIT = 100;
  * are gone with its object, and the client syncs when it connects again. */
 export const STRIKE_LIMIT = 3;
 const RETRY_BASE_MS = 100;
+/**
+ * After a round of several messages as many are expected again, and the next round waits so long
+ * for them: senders who answer to the same round come within a moment of each other, and one round
+ * of eight costs as much as a round of one. After a round of one message nothing waits.
+ */
+export const GATHER_MS = 2;
 
 type Receiver = {
   readonly userId: string;
@@ -41,6 +47,8 @@ export type RoundPorts = {
   /** Call `onPatience` / `onRetry` after so many milliseconds. One of each is armed at a time. */
   patience(inMs: number): void;
   retry(inMs: number): void;
+  /** Call `onGathered` after so many milliseconds. */
+  gather(inMs: number): void;
   /**
    * The receiver turned out to be away (its presence must be read again, it may just have come
    * back), or failed too often (`soon` false: read it with the next batch). It has everything up
@@ -64,6 +72,9 @@ export class DeliveryRounds {
   #lastAnswerAt = 0;
   #patienceArmed = false;
   #retryArmed = false;
+  #gatherArmed = false;
+  /** Messages of the newest round. */
+  #lastBatch = 0;
 
   constructor(ports: RoundPorts, deliveredSeqId: number) {
     this.#ports = ports;
@@ -97,6 +108,13 @@ export class DeliveryRounds {
       return;
     }
     this.#armPatience(PATIENCE_MS);
+  }
+
+  /** Enough waiting: what has come goes. */
+  onGathered(now: number): void {
+    this.#gatherArmed = false;
+    this.#lastBatch = 0;
+    this.#begin(now);
   }
 
   /** Everything up to `head` reached its readers another way (the fan-out of a big room). */
@@ -207,8 +225,14 @@ export class DeliveryRounds {
 
   #begin(now: number): void {
     while (this.#outstanding === 0 && this.#headSeq > this.#roundSeq) {
+      const waiting = this.#headSeq - this.#roundSeq;
+      if (this.#lastBatch > 1 && waiting < this.#lastBatch && this.#receivers.size > 1) {
+        this.#armGather();
+        break;
+      }
       const from = this.#roundSeq;
       this.#roundSeq = Math.min(this.#headSeq, from + DELIVERY_LIMIT);
+      this.#lastBatch = this.#roundSeq - from;
       this.#round += 1;
       this.#lastAnswerAt = now;
       for (const receiver of this.#receivers.values()) {
@@ -290,6 +314,13 @@ export class DeliveryRounds {
     if (!this.#patienceArmed) {
       this.#patienceArmed = true;
       this.#ports.patience(inMs);
+    }
+  }
+
+  #armGather(): void {
+    if (!this.#gatherArmed) {
+      this.#gatherArmed = true;
+      this.#ports.gather(GATHER_MS);
     }
   }
 

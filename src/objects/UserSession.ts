@@ -326,6 +326,10 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
     return Promise.resolve(this.#store.fact("worldReadSeqId") ?? 0);
   }
 
+  heads(): Promise<Record<string, number>> {
+    return Promise.resolve(Object.fromEntries(this.#heads));
+  }
+
   async watchOutbox(): Promise<void> {
     this.#store.transaction(() => this.#store.saveFact("outboxWatch", true));
     await this.#armAlarm(OUTBOX_RETRY_MS);

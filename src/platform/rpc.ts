@@ -106,6 +106,8 @@ export interface SessionRpc {
   /** World room only: pointer kept here; answers the pointer after the change. */
   markWorldRead(seqId: number, headSeqId: number): Promise<number>;
   worldReadSeqId(): Promise<number>;
+  /** Newest sequences that passed through here, by conversation: as new as what the user has seen. */
+  heads(): Promise<Record<string, number>>;
   /**
    * Serialised frames for every open socket of the user (or all but the named device's).
    * Answers how many sockets were open: 0 tells the caller that the user is away. `seen` names the
