@@ -6,6 +6,7 @@ import { bundleWorker } from "./bundle.ts";
 import { reasonOf, StartError } from "./errors.ts";
 import { endLeftovers, watchForWorkerd } from "./leftover.ts";
 import { readStartSettings, type StartSettings } from "./settings.ts";
+import { signingKeys } from "./signingKeys.ts";
 import { StateFolder } from "./stateFolder.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
@@ -31,7 +32,7 @@ async function run(shutdown: Shutdown): Promise<void> {
   const settings = readStartSettings(process.env);
   const folder = StateFolder.open(settings.dataFolder);
   shutdown.onStop(() => folder.close());
-  const variables = { ...settings.workerSettings, JWT_KEYS: settings.jwtKeys ?? folder.jwtKeys() };
+  const variables = { ...settings.workerSettings, JWT_KEYS: settings.jwtKeys ?? signingKeys(folder.path) };
   refuseBadSettings(variables);
 
   const ended = await endLeftovers(folder);

@@ -7,18 +7,16 @@
  *     state/        Durable Objects, D1 and R2, laid out by miniflare
  *     tmp/          emptied at each start
  */
-import { randomBytes } from "node:crypto";
-import { mkdirSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, realpathSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { reasonOf, StartError } from "./errors.ts";
+import { writeWhole } from "./files.ts";
 import { identify, type ProcessIdentity } from "./processes.ts";
 
 /** A server that was killed a moment ago may need this long to let go of its lock. */
 const LOCK_PATIENCE_MS = 500;
 const SQLITE_BUSY = 5;
-/** HS256 wants a key as long as its hash (RFC 7518 section 3.2). */
-const SIGNING_KEY_BYTES = 32;
 
 interface ServerRecord {
   readonly server: ProcessIdentity;
@@ -88,22 +86,6 @@ export class StateFolder {
     this.#save();
   }
 
-  /** `kid:base64url` as the Worker wants it; made at the first call and the same ever after. */
-  jwtKeys(): string {
-    const path = join(this.path, "jwt-keys");
-    try {
-      return readFileSync(path, "utf8").trim();
-    } catch (error) {
-      if (reasonOf(error) !== "ENOENT") {
-        throw new StartError(`The signing key ${path} cannot be read (${reasonOf(error)}).`);
-      }
-    }
-    const kid = `local-${randomBytes(4).toString("hex")}`;
-    const keys = `${kid}:${randomBytes(SIGNING_KEY_BYTES).toString("base64url")}`;
-    writeWhole(path, `${keys}\n`);
-    return keys;
-  }
-
   /** Lets the next server in. */
   close(): void {
     this.#lock.close();
@@ -164,11 +146,4 @@ function isIdentity(value: unknown): value is ProcessIdentity {
 
 function hasKey<K extends string>(value: unknown, key: K): value is Record<K, unknown> {
   return typeof value === "object" && value !== null && key in value;
-}
-
-/** Readers see the old content or the new one, never half of it. */
-function writeWhole(path: string, text: string): void {
-  const draft = `${path}.${process.pid}.tmp`;
-  writeFileSync(draft, text, { mode: 0o600 });
-  renameSync(draft, path);
 }
