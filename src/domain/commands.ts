@@ -1,13 +1,6 @@
 /** What callers ask of the core, and what it answers. Plain data: all of it crosses RPC. */
 import type { Content } from "../protocol/things.ts";
-import type {
-  ConversationState,
-  ConversationType,
-  MemberState,
-  RoomRecord,
-  Role,
-  StoredMessage,
-} from "./records.ts";
+import type { ConversationState, ConversationType, MemberState, RoomRecord, Role, StoredMessage } from "./records.ts";
 
 /** Who asks: what the access token says. */
 export type Actor = { userId: string; isGuest: boolean; isAdmin: boolean };

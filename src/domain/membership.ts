@@ -1,16 +1,7 @@
 /** Who may change a conversation's members, and what changes. Pure rules over plain data. */
 import type { Actor, CreateRoom } from "./commands.ts";
 import { err, ok, type Result } from "../protocol/errors.ts";
-import {
-  ADMIN,
-  DIRECT,
-  GROUP,
-  MEMBER,
-  OWNER,
-  WORLD,
-  type ConversationState,
-  type MemberState,
-} from "./records.ts";
+import { ADMIN, DIRECT, GROUP, MEMBER, OWNER, WORLD, type ConversationState, type MemberState } from "./records.ts";
 
 /** Members of a group when the creator names no number. Source: WIRE "Friends and conversations". */
 export const DEFAULT_MAX_MEMBERS = 500;
@@ -82,9 +73,7 @@ export function requireMember(
 
 /** Adding is for the owner and admins of a group. */
 export function mayAdd(state: ConversationState, actor: MemberState): Result<void> {
-  return state.type === GROUP && actor.role >= ADMIN
-    ? ok(undefined)
-    : err({ name: "PERMISSION_DENIED" });
+  return state.type === GROUP && actor.role >= ADMIN ? ok(undefined) : err({ name: "PERMISSION_DENIED" });
 }
 
 /**

@@ -24,9 +24,7 @@ function encode(value: number, chars: number): string {
 /** A new id for sequence `seqId` (below 2^40) at `createdAt` (epoch milliseconds). */
 export function makeMessageId(seqId: number, createdAt: number, random: Random): string {
   return (
-    encode(createdAt, TIME_CHARS) +
-    encode(seqId, SEQUENCE_CHARS) +
-    encode(Math.floor(random() * 2 ** 40), RANDOM_CHARS)
+    encode(createdAt, TIME_CHARS) + encode(seqId, SEQUENCE_CHARS) + encode(Math.floor(random() * 2 ** 40), RANDOM_CHARS)
   );
 }
 

@@ -150,12 +150,7 @@ export class DeliveryRounds {
   }
 
   /** The receiver's session answered with its number of open sockets, or the call failed. */
-  answered(
-    userId: string,
-    delivery: { from: number; to: number },
-    sockets: number | "failed",
-    now: number,
-  ): void {
+  answered(userId: string, delivery: { from: number; to: number }, sockets: number | "failed", now: number): void {
     this.#inAir = Math.max(0, this.#inAir - 1);
     const receiver = this.#receivers.get(userId);
     // A member removed and added again meets the answer to an earlier delivery: not this one.

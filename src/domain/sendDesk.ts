@@ -117,12 +117,8 @@ export class SendDesk<Ticket> {
       }
       this.#holds.delete(conversationId);
     }
-    const worldWaitMs =
-      conversationId === WORLD_ROOM_ID ? takeToken(this.#worldBucket, this.#limits.world, now) : 0;
-    const waitMs = Math.max(
-      worldWaitMs,
-      worldWaitMs > 0 ? 0 : takeToken(this.#bucket, this.#limits.sends, now),
-    );
+    const worldWaitMs = conversationId === WORLD_ROOM_ID ? takeToken(this.#worldBucket, this.#limits.world, now) : 0;
+    const waitMs = Math.max(worldWaitMs, worldWaitMs > 0 ? 0 : takeToken(this.#bucket, this.#limits.sends, now));
     if (waitMs === 0) {
       return undefined;
     }

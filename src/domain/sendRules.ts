@@ -3,13 +3,7 @@ import type { Actor, SendCommand } from "./commands.ts";
 import { err, ok, type Result } from "../protocol/errors.ts";
 import { makeMessageId, seqIdOf } from "./messageId.ts";
 import type { LogRow, Random, RoomStore } from "./ports.ts";
-import {
-  MEMBER,
-  WORLD,
-  type ConversationState,
-  type MemberState,
-  type StoredMessage,
-} from "./records.ts";
+import { MEMBER, WORLD, type ConversationState, type MemberState, type StoredMessage } from "./records.ts";
 
 /** Code points of a replied-to text that the reply carries along. */
 const PREVIEW_CODE_POINTS = 100;
@@ -41,12 +35,7 @@ export function maySend(
  * tells a sender's own mistakes apart, nobody gains by making two of their own messages collide.
  */
 export function payloadHash(command: SendCommand): string {
-  const text = JSON.stringify([
-    command.messageType,
-    command.content,
-    command.replyTo ?? null,
-    command.mentions ?? [],
-  ]);
+  const text = JSON.stringify([command.messageType, command.content, command.replyTo ?? null, command.mentions ?? []]);
   let a = 0x811c9dc5;
   let b = 0x01000193;
   for (let i = 0; i < text.length; i++) {
@@ -89,9 +78,7 @@ export function decideSend(
   const earlier = store.findSend(command.actor.userId, command.clientMsgId);
   if (earlier !== undefined) {
     // Before any other rule: what was acknowledged stays acknowledged, also for a sender muted since.
-    return earlier.payloadHash === hash
-      ? ok({ row: earlier, fresh: false })
-      : err({ name: "DUPLICATE_MESSAGE" });
+    return earlier.payloadHash === hash ? ok({ row: earlier, fresh: false }) : err({ name: "DUPLICATE_MESSAGE" });
   }
   const allowed = maySend(state, member, command.actor, now);
   if (!allowed.ok) {

@@ -7,7 +7,7 @@ import { DurableObject } from "cloudflare:workers";
 import { CACHE_KEYS } from "../cache/types.ts";
 import { MemoryCache } from "../cache/memoryCache.ts";
 import { systemClock } from "../platform/clock.ts";
-import { migrateObject } from "../platform/objectSchema.ts";
+import { ObjectSchema } from "../platform/objectSchema.ts";
 import type { CacheCommand, CacheReply, CacheRpc } from "../platform/rpc.ts";
 
 const MIGRATIONS = [
@@ -25,7 +25,7 @@ export class CacheStore extends DurableObject<Env> implements CacheRpc {
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
-    migrateObject(ctx.storage, MIGRATIONS);
+    new ObjectSchema(ctx.storage, MIGRATIONS).ensure();
     const sql = ctx.storage.sql;
     this.#cache = new MemoryCache(MAX_BYTES, {
       holds: (key) => key.startsWith(DURABLE_PREFIX),

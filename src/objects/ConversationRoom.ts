@@ -59,10 +59,7 @@ export class ConversationRoom extends DurableObject<Env> implements RoomRpc {
     return this.#call((now) => this.#core.append(sends, now));
   }
 
-  history(
-    actor: Actor,
-    page: { before?: number; after?: number; limit: number },
-  ): Promise<Result<HistoryPage>> {
+  history(actor: Actor, page: { before?: number; after?: number; limit: number }): Promise<Result<HistoryPage>> {
     return this.#call(() => this.#core.history(actor, page));
   }
 
@@ -217,10 +214,7 @@ export class ConversationRoom extends DurableObject<Env> implements RoomRpc {
             this.#answer((now) => this.#core.fanoutRefused(now));
           });
       case "timer":
-        setTimeout(
-          () => this.#answer((now) => this.#core.onTimer(effect.name, now)),
-          effect.inMs,
-        );
+        setTimeout(() => this.#answer((now) => this.#core.onTimer(effect.name, now)), effect.inMs);
     }
   }
 
@@ -233,8 +227,7 @@ export class ConversationRoom extends DurableObject<Env> implements RoomRpc {
       sessionOf(this.env, userId)
         .deliver(frames, seen)
         .then(
-          (sockets) =>
-            this.#answer((now) => this.#core.delivered(userId, { from, to }, sockets, now)),
+          (sockets) => this.#answer((now) => this.#core.delivered(userId, { from, to }, sockets, now)),
           (error: unknown) => {
             this.#lost("delivery", error);
             this.#answer((now) => this.#core.delivered(userId, { from, to }, "failed", now));
@@ -246,9 +239,7 @@ export class ConversationRoom extends DurableObject<Env> implements RoomRpc {
   /** Head, hot messages and the presence of whom the rounds do not know, in one pipeline. */
   async #updateCache(effect: Extract<RoomEffect, { kind: "cache" }>): Promise<void> {
     const id = this.#core.conversationId;
-    const commands: CacheCommand[] = [
-      ["SET", CACHE_KEYS.headSeqId(id), String(effect.headSeqId)],
-    ];
+    const commands: CacheCommand[] = [["SET", CACHE_KEYS.headSeqId(id), String(effect.headSeqId)]];
     if (effect.messages.length > 0) {
       commands.push([
         "ZADD",
@@ -267,13 +258,9 @@ export class ConversationRoom extends DurableObject<Env> implements RoomRpc {
       const replies = await this.#cache.pipeline(commands);
       const presence = replies.at(-1);
       const online =
-        asked.length > 0 && Array.isArray(presence)
-          ? asked.filter((_userId, index) => presence[index] !== null)
-          : [];
+        asked.length > 0 && Array.isArray(presence) ? asked.filter((_userId, index) => presence[index] !== null) : [];
       const sinceMs = asked.length > 0 ? Number(replies.at(-2)) : 0;
-      this.#answer((now) =>
-        this.#core.cached({ online, complete: now - sinceMs >= PRESENCE_TTL_MS }, now),
-      );
+      this.#answer((now) => this.#core.cached({ online, complete: now - sinceMs >= PRESENCE_TTL_MS }, now));
     } catch (error) {
       this.#lost("cache pipeline", error);
       this.#answer((now) => this.#core.cached("failed", now));

@@ -12,7 +12,7 @@ import { SHARD_SEPARATOR } from "../domain/sharding.ts";
 import { systemClock } from "../platform/clock.ts";
 import { newId } from "../platform/ids.ts";
 import { messagesFrame } from "../platform/frameText.ts";
-import { migrateObject } from "../platform/objectSchema.ts";
+import { ObjectSchema } from "../platform/objectSchema.ts";
 import type { ShardRpc } from "../platform/rpc.ts";
 import { closeSocket, sendFrames } from "../platform/sockets.ts";
 import { roomOf, sessionOf } from "../platform/stubs.ts";
@@ -38,13 +38,11 @@ export class FanoutShard extends DurableObject<Env> implements ShardRpc {
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     this.#conversationId = (ctx.id.name ?? "").split(SHARD_SEPARATOR)[0] ?? "";
-    migrateObject(ctx.storage, MIGRATIONS);
+    new ObjectSchema(ctx.storage, MIGRATIONS).ensure();
     for (const row of ctx.storage.sql.exec<{ user_id: string }>("SELECT user_id FROM sessions")) {
       this.#core.join(row.user_id);
     }
-    ctx.setWebSocketAutoResponse(
-      new WebSocketRequestResponsePair('{"type":"ping"}', '{"type":"pong"}'),
-    );
+    ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair('{"type":"ping"}', '{"type":"pong"}'));
   }
 
   // ---- readers
@@ -127,8 +125,7 @@ export class FanoutShard extends DurableObject<Env> implements ShardRpc {
       sessionOf(this.env, userId)
         .deliverBigRoom(this.#conversationId, frames)
         .then(
-          (sockets) =>
-            this.#step((now) => this.#core.answered(userId, effect.to, sockets, now)),
+          (sockets) => this.#step((now) => this.#core.answered(userId, effect.to, sockets, now)),
           () => this.#step((now) => this.#core.answered(userId, effect.to, "failed", now)),
         );
     }
@@ -193,9 +190,7 @@ export class FanoutShard extends DurableObject<Env> implements ShardRpc {
   async #depart(): Promise<void> {
     for (let flight = this.#up.depart(); flight !== undefined; flight = this.#up.depart()) {
       try {
-        const outcomes = await roomOf(this.env, this.#conversationId).append(
-          flight.map((parcel) => parcel.command),
-        );
+        const outcomes = await roomOf(this.env, this.#conversationId).append(flight.map((parcel) => parcel.command));
         this.#up.land().forEach((parcel, index) => {
           parcel.answer(outcomes[index] ?? err({ name: "INTERNAL" }));
         });

@@ -1,7 +1,7 @@
 /** A room's durable memory in the object's SQLite: the log, members, outbox and watermarks. */
 import type { Counters, LogRow, OutboxRow, RoomImage, RoomStore } from "../domain/ports.ts";
 import type { ConversationState, MemberState, StoredMessage } from "../domain/records.ts";
-import { migrateObject } from "../platform/objectSchema.ts";
+import { ObjectSchema } from "../platform/objectSchema.ts";
 import type { TopicName } from "../protocol/events.ts";
 
 /** Released migrations are never edited; docs/storage-schema.md describes the tables. */
@@ -64,16 +64,18 @@ function toMember(row: MemberColumns): MemberState {
 export class RoomSqlStore implements RoomStore {
   readonly #storage: DurableObjectStorage;
   readonly #sql: SqlStorage;
+  readonly #schema: ObjectSchema;
   /** Read-through copy of rows of `members`; may be emptied at any time. */
   readonly #members = new Map<string, MemberState | undefined>();
 
   constructor(storage: DurableObjectStorage) {
     this.#storage = storage;
     this.#sql = storage.sql;
-    migrateObject(storage, MIGRATIONS);
+    this.#schema = new ObjectSchema(storage, MIGRATIONS);
   }
 
   transaction<T>(work: () => T): T {
+    this.#schema.ensure();
     try {
       return this.#storage.transactionSync(work);
     } catch (error) {
@@ -91,13 +93,11 @@ export class RoomSqlStore implements RoomStore {
       deliveredSeqId: 0,
       firstSeqId: 1,
     };
-    const head = this.#sql
-      .exec<MessageColumns>(
-        "SELECT log_id, payload_hash, body FROM messages ORDER BY seq_id DESC LIMIT 1",
-      )
-      .toArray()[0];
+    const head = this.#rows<MessageColumns>(
+      "SELECT log_id, payload_hash, body FROM messages ORDER BY seq_id DESC LIMIT 1",
+    )[0];
     const message = head === undefined ? undefined : toLogRow(head).message;
-    const outbox = this.#sql.exec("SELECT 1 FROM outbox LIMIT 1").toArray();
+    const outbox = this.#rows("SELECT 1 FROM outbox LIMIT 1");
     return {
       state,
       counters: { ...counters, logId: Math.max(counters.logId, head?.log_id ?? 0) },
@@ -119,9 +119,7 @@ export class RoomSqlStore implements RoomStore {
     if (this.#members.has(userId)) {
       return this.#members.get(userId);
     }
-    const row = this.#sql
-      .exec<MemberColumns>("SELECT * FROM members WHERE user_id = ?", userId)
-      .toArray()[0];
+    const row = this.#rows<MemberColumns>("SELECT * FROM members WHERE user_id = ?", userId)[0];
     const member = row === undefined ? undefined : toMember(row);
     this.#keep(userId, member);
     return member;
@@ -148,60 +146,48 @@ export class RoomSqlStore implements RoomStore {
   }
 
   members(cursor: string, limit: number): MemberState[] {
-    return this.#sql
-      .exec<MemberColumns>(
-        "SELECT * FROM members WHERE user_id > ? ORDER BY user_id LIMIT ?",
-        cursor,
-        limit,
-      )
-      .toArray()
-      .map(toMember);
+    return this.#rows<MemberColumns>(
+      "SELECT * FROM members WHERE user_id > ? ORDER BY user_id LIMIT ?",
+      cursor,
+      limit,
+    ).map(toMember);
   }
 
   message(seqId: number): LogRow | undefined {
-    const row = this.#sql
-      .exec<MessageColumns>(
-        "SELECT log_id, payload_hash, body FROM messages WHERE seq_id = ?",
-        seqId,
-      )
-      .toArray()[0];
+    const row = this.#rows<MessageColumns>(
+      "SELECT log_id, payload_hash, body FROM messages WHERE seq_id = ?",
+      seqId,
+    )[0];
     return row === undefined ? undefined : toLogRow(row);
   }
 
   messagesAfter(after: number, limit: number): LogRow[] {
-    return this.#sql
-      .exec<MessageColumns>(
-        `SELECT log_id, payload_hash, body FROM messages
+    return this.#rows<MessageColumns>(
+      `SELECT log_id, payload_hash, body FROM messages
          WHERE seq_id > ? ORDER BY seq_id LIMIT ?`,
-        after,
-        limit,
-      )
-      .toArray()
-      .map(toLogRow);
+      after,
+      limit,
+    ).map(toLogRow);
   }
 
   messagesBefore(before: number, limit: number): LogRow[] {
-    return this.#sql
-      .exec<MessageColumns>(
-        `SELECT log_id, payload_hash, body FROM messages
+    return this.#rows<MessageColumns>(
+      `SELECT log_id, payload_hash, body FROM messages
          WHERE seq_id < ? ORDER BY seq_id DESC LIMIT ?`,
-        before,
-        limit,
-      )
-      .toArray()
+      before,
+      limit,
+    )
       .toReversed()
       .map(toLogRow);
   }
 
   findSend(senderId: string, clientMsgId: string): LogRow | undefined {
-    const row = this.#sql
-      .exec<MessageColumns>(
-        `SELECT log_id, payload_hash, body FROM messages
+    const row = this.#rows<MessageColumns>(
+      `SELECT log_id, payload_hash, body FROM messages
          WHERE sender_id = ? AND client_msg_id = ?`,
-        senderId,
-        clientMsgId,
-      )
-      .toArray()[0];
+      senderId,
+      clientMsgId,
+    )[0];
     return row === undefined ? undefined : toLogRow(row);
   }
 
@@ -234,20 +220,14 @@ export class RoomSqlStore implements RoomStore {
   }
 
   outbox(limit: number): OutboxRow[] {
-    return this.#sql
-      .exec<{ id: number; topic: string; body: string; held: number }>(
-        "SELECT id, topic, body, held FROM outbox ORDER BY id LIMIT ?",
-        limit,
-      )
-      .toArray()
-      .map((row) => ({ ...row, topic: row.topic as TopicName, held: row.held !== 0 }));
+    return this.#rows<{ id: number; topic: string; body: string; held: number }>(
+      "SELECT id, topic, body, held FROM outbox ORDER BY id LIMIT ?",
+      limit,
+    ).map((row) => ({ ...row, topic: row.topic as TopicName, held: row.held !== 0 }));
   }
 
   deleteOutbox(ids: readonly number[]): void {
-    this.#sql.exec(
-      "DELETE FROM outbox WHERE id IN (SELECT value FROM json_each(?))",
-      JSON.stringify(ids),
-    );
+    this.#sql.exec("DELETE FROM outbox WHERE id IN (SELECT value FROM json_each(?))", JSON.stringify(ids));
   }
 
   #keep(userId: string, member: MemberState | undefined): void {
@@ -258,9 +238,7 @@ export class RoomSqlStore implements RoomStore {
   }
 
   #fact(name: string): unknown {
-    const row = this.#sql
-      .exec<{ value: string }>("SELECT value FROM facts WHERE name = ?", name)
-      .toArray()[0];
+    const row = this.#rows<{ value: string }>("SELECT value FROM facts WHERE name = ?", name)[0];
     return row === undefined ? undefined : JSON.parse(row.value);
   }
 
@@ -271,5 +249,10 @@ export class RoomSqlStore implements RoomStore {
       name,
       JSON.stringify(value),
     );
+  }
+
+  /** Rows of a query; none while the object has stored nothing. */
+  #rows<Row extends Record<string, SqlStorageValue>>(query: string, ...values: SqlStorageValue[]): Row[] {
+    return this.#schema.ready ? this.#sql.exec<Row>(query, ...values).toArray() : [];
   }
 }

@@ -1,6 +1,6 @@
 /** A user's durable memory: devices, refresh tokens, and a few facts. */
 import type { DeviceRow, DeviceStore, RefreshRow } from "../domain/devices.ts";
-import { migrateObject } from "../platform/objectSchema.ts";
+import { ObjectSchema } from "../platform/objectSchema.ts";
 
 /** Released migrations are never edited; docs/storage-schema.md describes the tables. */
 const MIGRATIONS = [
@@ -44,25 +44,25 @@ export type SessionFacts = {
 export class SessionSqlStore implements DeviceStore {
   readonly #storage: DurableObjectStorage;
   readonly #sql: SqlStorage;
+  readonly #schema: ObjectSchema;
 
   constructor(storage: DurableObjectStorage) {
     this.#storage = storage;
     this.#sql = storage.sql;
-    migrateObject(storage, MIGRATIONS);
+    this.#schema = new ObjectSchema(storage, MIGRATIONS);
   }
 
   transaction<T>(work: () => T): T {
+    this.#schema.ensure();
     return this.#storage.transactionSync(work);
   }
 
   devices(): DeviceRow[] {
-    return this.#sql.exec<DeviceColumns>("SELECT * FROM devices").toArray().map(toDevice);
+    return this.#rows<DeviceColumns>("SELECT * FROM devices").map(toDevice);
   }
 
   device(deviceId: string): DeviceRow | undefined {
-    const row = this.#sql
-      .exec<DeviceColumns>("SELECT * FROM devices WHERE device_id = ?", deviceId)
-      .toArray()[0];
+    const row = this.#rows<DeviceColumns>("SELECT * FROM devices WHERE device_id = ?", deviceId)[0];
     return row === undefined ? undefined : toDevice(row);
   }
 
@@ -85,12 +85,10 @@ export class SessionSqlStore implements DeviceStore {
   }
 
   refresh(hash: string): RefreshRow | undefined {
-    const row = this.#sql
-      .exec<{ hash: string; device_id: string; used: number; expires_at: number }>(
-        "SELECT * FROM refresh_tokens WHERE hash = ?",
-        hash,
-      )
-      .toArray()[0];
+    const row = this.#rows<{ hash: string; device_id: string; used: number; expires_at: number }>(
+      "SELECT * FROM refresh_tokens WHERE hash = ?",
+      hash,
+    )[0];
     return row === undefined
       ? undefined
       : {
@@ -117,9 +115,7 @@ export class SessionSqlStore implements DeviceStore {
   }
 
   fact<Name extends keyof SessionFacts>(name: Name): SessionFacts[Name] | undefined {
-    const row = this.#sql
-      .exec<{ value: string }>("SELECT value FROM facts WHERE name = ?", name)
-      .toArray()[0];
+    const row = this.#rows<{ value: string }>("SELECT value FROM facts WHERE name = ?", name)[0];
     return row === undefined ? undefined : (JSON.parse(row.value) as SessionFacts[Name]);
   }
 
@@ -130,5 +126,10 @@ export class SessionSqlStore implements DeviceStore {
       name,
       JSON.stringify(value),
     );
+  }
+
+  /** Rows of a query; none while the object has stored nothing. */
+  #rows<Row extends Record<string, SqlStorageValue>>(query: string, ...values: SqlStorageValue[]): Row[] {
+    return this.#schema.ready ? this.#sql.exec<Row>(query, ...values).toArray() : [];
   }
 }

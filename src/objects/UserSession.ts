@@ -106,9 +106,7 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
       },
       now,
     );
-    ctx.setWebSocketAutoResponse(
-      new WebSocketRequestResponsePair('{"type":"ping"}', '{"type":"pong"}'),
-    );
+    ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair('{"type":"ping"}', '{"type":"pong"}'));
   }
 
   // ---- sockets
@@ -173,9 +171,7 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
     }
     const waitMs = takeToken(this.#frameBucket, this.#settings.limits.frames, systemClock.now());
     const fault: Fault | undefined =
-      waitMs > 0
-        ? { name: "RATE_LIMITED", retryAfterMs: waitMs }
-        : await this.#handle(socket, from, frame);
+      waitMs > 0 ? { name: "RATE_LIMITED", retryAfterMs: waitMs } : await this.#handle(socket, from, frame);
     if (fault !== undefined) {
       this.#refuseFrame(socket, fault, frame.id);
     }
@@ -205,6 +201,11 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
   }
 
   refresh(presented: string): Promise<Result<SignedIn & { user: SignInUser }>> {
+    const user = this.#store.fact("account");
+    if (user === undefined) {
+      // Somebody made the id up: nothing is stored for that.
+      return Promise.resolve(err({ name: "UNAUTHENTICATED" }));
+    }
     const token = this.#newToken();
     const { result, revoked } = this.#store.transaction(() =>
       rotate(this.#store, hashOf(presented), hashOf(token), systemClock.now()),
@@ -216,13 +217,10 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
       });
       this.#closeDevice(revoked, "UNAUTHENTICATED");
     }
-    const user = this.#store.fact("account");
-    if (!result.ok || user === undefined) {
+    if (!result.ok) {
       return Promise.resolve(err({ name: "UNAUTHENTICATED" }));
     }
-    return Promise.resolve(
-      ok({ deviceId: result.value.deviceId, refreshToken: token, user }),
-    );
+    return Promise.resolve(ok({ deviceId: result.value.deviceId, refreshToken: token, user }));
   }
 
   signOut(deviceId: string): Promise<Result<void>> {
@@ -248,10 +246,7 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
     return Promise.resolve(ok(undefined));
   }
 
-  admit(
-    deviceId: string,
-    _issuedAtMs: number,
-  ): Promise<Result<{ isGuest: boolean; role: "user" | "admin" }>> {
+  admit(deviceId: string, _issuedAtMs: number): Promise<Result<{ isGuest: boolean; role: "user" | "admin" }>> {
     const account = this.#store.fact("account");
     if (account === undefined || this.#store.device(deviceId) === undefined) {
       return Promise.resolve(err({ name: "UNAUTHENTICATED", detail: "device signed out" }));
@@ -278,21 +273,14 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
 
   // ---- RPC: messages
 
-  send(
-    actor: Actor,
-    conversationId: string,
-    command: Omit<SendCommand, "actor">,
-  ): Promise<Result<Message>> {
+  send(actor: Actor, conversationId: string, command: Omit<SendCommand, "actor">): Promise<Result<Message>> {
     return new Promise((resolve) => {
       const now = systemClock.now();
       this.#desk.submit({ resolve }, conversationId, { ...command, actor }, now);
     });
   }
 
-  deliver(
-    frames: string[],
-    seen?: { conversationId: string; seqId: number },
-  ): Promise<number> {
+  deliver(frames: string[], seen?: { conversationId: string; seqId: number }): Promise<number> {
     if (seen !== undefined) {
       this.#noteHead(seen.conversationId, seen.seqId);
     }
@@ -394,11 +382,7 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
     unsubscribe: (socket, from, frame) => this.#subscribe(socket, from, frame.data, false),
   };
 
-  async #handle(
-    socket: WebSocket,
-    from: Attachment,
-    frame: ClientFrame,
-  ): Promise<Fault | undefined> {
+  async #handle(socket: WebSocket, from: Attachment, frame: ClientFrame): Promise<Fault | undefined> {
     try {
       // The table's key is the frame's type; TypeScript cannot follow the pair.
       const handler = this.#handlers[frame.type] as (
@@ -417,11 +401,7 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
     }
   }
 
-  async #markRead(
-    from: Attachment,
-    conversationId: string,
-    seqId: number,
-  ): Promise<Result<number>> {
+  async #markRead(from: Attachment, conversationId: string, seqId: number): Promise<Result<number>> {
     const room = roomOf(this.env, conversationId);
     if (conversationId === WORLD_ROOM_ID) {
       const { headSeqId } = await room.readLog(0, 0);
@@ -494,12 +474,7 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
     }
   }
 
-  #answerSend(
-    ticket: Ticket,
-    conversationId: string,
-    command: SendCommand,
-    outcome: Result<StoredMessage>,
-  ): void {
+  #answerSend(ticket: Ticket, conversationId: string, command: SendCommand, outcome: Result<StoredMessage>): void {
     if (outcome.ok) {
       this.#acknowledge(ticket, outcome.value);
       ticket.resolve?.(ok(messageFor(outcome.value, this.#userId)));
@@ -555,14 +530,8 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
   /** First socket: presence is set before the client can ask for heads (see DESIGN section 3). */
   async #arrive(): Promise<void> {
     const before = this.#store.fact("presence");
-    this.#store.transaction(() =>
-      this.#store.saveFact("presence", { online: true, awaySince: 0 }),
-    );
-    await Promise.all([
-      this.#writePresence(true),
-      this.#armAlarm(PRESENCE_RENEW_MS),
-      this.#followWorld(true),
-    ]);
+    this.#store.transaction(() => this.#store.saveFact("presence", { online: true, awaySince: 0 }));
+    await Promise.all([this.#writePresence(true), this.#armAlarm(PRESENCE_RENEW_MS), this.#followWorld(true)]);
     if (before?.online !== true) {
       this.ctx.waitUntil(this.#announce("user.online"));
     }
@@ -584,11 +553,7 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
       }
       this.#store.saveFact("presence", { online: true, awaySince: now });
     });
-    await Promise.all([
-      this.#writePresence(false),
-      this.#armAlarm(OFFLINE_AFTER_MS),
-      this.#followWorld(false),
-    ]);
+    await Promise.all([this.#writePresence(false), this.#armAlarm(OFFLINE_AFTER_MS), this.#followWorld(false)]);
   }
 
   async #goOffline(): Promise<void> {
@@ -601,9 +566,7 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
       await this.#armAlarm(waitMs);
       return;
     }
-    this.#store.transaction(() =>
-      this.#store.saveFact("presence", { online: false, awaySince: 0 }),
-    );
+    this.#store.transaction(() => this.#store.saveFact("presence", { online: false, awaySince: 0 }));
     await this.#writePresence(false);
     await this.#announce("user.offline");
   }
@@ -614,9 +577,7 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
       const key = CACHE_KEYS.online(this.#userId);
       const present = online || this.#open().length > 0;
       try {
-        await this.#cache.pipeline([
-          present ? ["SET", key, "1", PRESENCE_TTL_MS] : ["DEL", key],
-        ]);
+        await this.#cache.pipeline([present ? ["SET", key, "1", PRESENCE_TTL_MS] : ["DEL", key]]);
       } catch (error) {
         // Rooms that cannot read presence deliver to everybody.
         log("warn", "presence not written", {
@@ -637,8 +598,7 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
 
   /** Registers with the world's shard while any socket wants the world here, else leaves it. */
   async #followWorld(arriving?: boolean): Promise<void> {
-    const wanted =
-      arriving ?? this.#open().some((s) => !this.#of(s).muted.includes(WORLD_ROOM_ID));
+    const wanted = arriving ?? this.#open().some((s) => !this.#of(s).muted.includes(WORLD_ROOM_ID));
     const shard = shardOf(this.env, WORLD_ROOM_ID, this.#userId, this.#settings.worldShards);
     try {
       await (wanted ? shard.register(this.#userId) : shard.unregister(this.#userId));

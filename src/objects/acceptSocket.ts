@@ -15,9 +15,7 @@ export function acceptSocket(
   socket.serializeAttachment(attachment);
   // A client that offered no protocol must not be answered one: it would hang up.
   const offered = (request.headers.get("Sec-WebSocket-Protocol") ?? "").split(/\s*,\s*/);
-  const headers = offered.includes(SUBPROTOCOL)
-    ? { "Sec-WebSocket-Protocol": SUBPROTOCOL }
-    : undefined;
+  const headers = offered.includes(SUBPROTOCOL) ? { "Sec-WebSocket-Protocol": SUBPROTOCOL } : undefined;
   const response = new Response(null, { status: 101, headers, webSocket: client });
   return { response, socket };
 }

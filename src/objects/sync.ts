@@ -109,9 +109,7 @@ export async function buildSync(
       const peer = peerId === null ? undefined : peers.get(peerId);
       return {
         conversation: presentConversation(item.conversation, head),
-        ...(item.lastMessage === null
-          ? {}
-          : { lastMessage: messageFor(item.lastMessage, actor.userId) }),
+        ...(item.lastMessage === null ? {} : { lastMessage: messageFor(item.lastMessage, actor.userId) }),
         unreadCount: Math.max(0, head - readSeqId),
         readSeqId,
         role: item.role,
@@ -142,9 +140,7 @@ async function missed(
   head: number,
 ): Promise<StoredMessage[]> {
   try {
-    const [reply] = await cache.pipeline([
-      ["ZRANGE", CACHE_KEYS.hotMessages(conversationId), after - head, -1],
-    ]);
+    const [reply] = await cache.pipeline([["ZRANGE", CACHE_KEYS.hotMessages(conversationId), after - head, -1]]);
     const rows = (Array.isArray(reply) ? reply : [])
       .filter((text) => text !== null)
       .map((text) => JSON.parse(text) as StoredMessage)
@@ -160,9 +156,7 @@ async function missed(
   if (logged.ok && logged.value.firstSeqId <= after + 1) {
     return logged.value.messages;
   }
-  return logged.ok
-    ? repositories(env).conversations.messages(conversationId, { after, limit: MESSAGES })
-    : [];
+  return logged.ok ? repositories(env).conversations.messages(conversationId, { after, limit: MESSAGES }) : [];
 }
 
 async function peersOf(env: Env, userId: string, items: readonly ConversationItem[]) {

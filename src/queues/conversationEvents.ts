@@ -8,10 +8,7 @@ import { pushTo, pushToMembers } from "./push.ts";
 
 type Event = EventOf<"gochat.conversation-events">;
 
-export const onConversationEvent: EventHandler<"gochat.conversation-events"> = async (
-  event,
-  env,
-) => {
+export const onConversationEvent: EventHandler<"gochat.conversation-events"> = async (event, env) => {
   const conversationId = event.conversation_id ?? "";
   switch (event.event_type) {
     case "conversation.created": {
@@ -21,29 +18,31 @@ export const onConversationEvent: EventHandler<"gochat.conversation-events"> = a
     case "conversation.updated":
     case "conversation.dismissed": {
       const { conversation } = event.payload;
-      return pushToMembers(env, conversationId, [], [
-        { type: "conversation-updated", data: { conversation } },
-      ]);
+      return pushToMembers(env, conversationId, [], [{ type: "conversation-updated", data: { conversation } }]);
     }
     case "conversation.member.added":
       return memberAdded(event, env);
     case "conversation.member.removed": {
       const { user_id: userId, reason } = event.payload;
       const operatorId = event.operator_id ?? userId;
-      await pushTo(env, [userId], [
-        { type: "conversation-removed", data: { conversationId, reason } },
-      ]);
-      return pushToMembers(env, conversationId, [userId], [
-        { type: "member-removed", data: { conversationId, userId, operatorId } },
-      ]);
+      await pushTo(env, [userId], [{ type: "conversation-removed", data: { conversationId, reason } }]);
+      return pushToMembers(
+        env,
+        conversationId,
+        [userId],
+        [{ type: "member-removed", data: { conversationId, userId, operatorId } }],
+      );
     }
     case "conversation.member.role.updated": {
       const { user_id: userId } = event.payload;
       const role = event.payload.role as Role;
       await pushTo(env, [userId], [{ type: "role-updated", data: { conversationId, role } }]);
-      return pushToMembers(env, conversationId, [], [
-        { type: "member-role-changed", data: { conversationId, userId, role } },
-      ]);
+      return pushToMembers(
+        env,
+        conversationId,
+        [],
+        [{ type: "member-role-changed", data: { conversationId, userId, role } }],
+      );
     }
     case "conversation.joined.requested":
       // Shown to admins with the join requests themselves.

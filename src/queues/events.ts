@@ -8,10 +8,7 @@ import { repositories } from "../repo/index.ts";
 import { describeError, log } from "../telemetry/log.ts";
 import { retryDelayS } from "./retry.ts";
 
-export type EventHandler<Topic extends EventTopic> = (
-  event: EventOf<Topic>,
-  env: Env,
-) => Promise<void>;
+export type EventHandler<Topic extends EventTopic> = (event: EventOf<Topic>, env: Env) => Promise<void>;
 
 export async function consumeEvents<Topic extends EventTopic>(
   topic: Topic,

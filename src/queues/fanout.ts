@@ -54,22 +54,18 @@ async function run(message: Message<FanoutTask>, env: Env): Promise<void> {
 async function toShards(task: FanoutTask, env: Env): Promise<void> {
   const { fromSeqId, toSeqId, messages } = task;
   const shards = Array.from({ length: settingsOf(env).worldShards }, (_, n) => n);
-  await Promise.all(
-    shards.map((n) => shardAt(env, task.conversationId, n).push({ fromSeqId, toSeqId, messages })),
-  );
+  await Promise.all(shards.map((n) => shardAt(env, task.conversationId, n).push({ fromSeqId, toSeqId, messages })));
 }
 
 async function toMembers(task: FanoutTask, env: Env): Promise<void> {
   const cache = embeddedCache(env, settingsOf(env).cacheShards);
   const frame = messagesFrame(task.messages, true);
   const room = roomOf(env, task.conversationId);
-  for (let after = ""; ; ) {
+  for (let after = ""; ;) {
     const userIds = await room.memberIds(after, MEMBER_BATCH);
     const online = await onlineOf(cache, userIds);
     for (let at = 0; at < online.length; at += SLICE) {
-      await Promise.all(
-        online.slice(at, at + SLICE).map((userId) => toMember(env, userId, task.messages, frame)),
-      );
+      await Promise.all(online.slice(at, at + SLICE).map((userId) => toMember(env, userId, task.messages, frame)));
     }
     const last = userIds.at(-1);
     if (last === undefined || userIds.length < MEMBER_BATCH) {
@@ -79,12 +75,7 @@ async function toMembers(task: FanoutTask, env: Env): Promise<void> {
   }
 }
 
-async function toMember(
-  env: Env,
-  userId: string,
-  messages: readonly StoredMessage[],
-  frame: string,
-): Promise<void> {
+async function toMember(env: Env, userId: string, messages: readonly StoredMessage[], frame: string): Promise<void> {
   // A sender has its own messages from the acknowledgement.
   const others = messages.filter((message) => message.senderId !== userId);
   if (others.length === 0) {
@@ -109,9 +100,7 @@ async function onlineOf(cache: Cache, userIds: string[]): Promise<string[]> {
       ["MGET", ...userIds.map(CACHE_KEYS.online)],
     ]);
     const complete = since !== null && systemClock.now() - Number(since) >= PRESENCE_TTL_MS;
-    return complete && Array.isArray(presence)
-      ? userIds.filter((_userId, index) => presence[index] !== null)
-      : userIds;
+    return complete && Array.isArray(presence) ? userIds.filter((_userId, index) => presence[index] !== null) : userIds;
   } catch {
     // Without the cache nobody is known to be away.
     return userIds;

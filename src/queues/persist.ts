@@ -22,9 +22,7 @@ export async function persist(batch: MessageBatch<PersistBatch>, env: Env): Prom
     groups.set(conversationId, group);
   }
   try {
-    await repositories(env).persistence.applyRoomRecords(
-      [...groups.values()].flatMap((group) => group.records),
-    );
+    await repositories(env).persistence.applyRoomRecords([...groups.values()].flatMap((group) => group.records));
   } catch (error) {
     log("warn", "persisting a batch failed", {
       topic: "gochat.messages.persist",

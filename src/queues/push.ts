@@ -8,11 +8,7 @@ const SLICE = 100;
 const PAGE = 500;
 
 /** To every open socket of each user; a user who is away has nothing to do but sync later. */
-export async function pushTo(
-  env: Env,
-  userIds: readonly string[],
-  frames: readonly ServerFrame[],
-): Promise<void> {
+export async function pushTo(env: Env, userIds: readonly string[], frames: readonly ServerFrame[]): Promise<void> {
   const texts = frames.map((frame) => JSON.stringify(frame));
   for (let at = 0; at < userIds.length; at += SLICE) {
     const slice = userIds.slice(at, at + SLICE);
@@ -28,7 +24,7 @@ export async function pushToMembers(
   frames: readonly ServerFrame[],
 ): Promise<void> {
   const left = new Set(except);
-  for (let after = ""; ; ) {
+  for (let after = ""; ;) {
     const userIds = await roomOf(env, conversationId).memberIds(after, PAGE);
     await pushTo(
       env,
