@@ -1,0 +1,103 @@
+/** Devices and refresh tokens of one user: the rules of `src/domain/devices.ts`, and closing sockets. */
+import { createHash } from "node:crypto";
+import { rotate, signIn } from "../domain/devices.ts";
+import { systemClock } from "../platform/clock.ts";
+import { newId, randomToken } from "../platform/ids.ts";
+import type { DeviceWish, SignedIn, SignInUser } from "../platform/rpc.ts";
+import { err, ok, type Result } from "../protocol/errors.ts";
+import type { Device } from "../protocol/things.ts";
+import { log } from "../telemetry/log.ts";
+import type { SessionSockets } from "./SessionSockets.ts";
+import type { SessionSqlStore } from "./SessionSqlStore.ts";
+
+const REFRESH_TOKEN_BYTES = 32;
+
+export class SessionAccounts {
+  readonly #userId: string;
+  readonly #store: SessionSqlStore;
+  readonly #sockets: SessionSockets;
+
+  constructor(userId: string, store: SessionSqlStore, sockets: SessionSockets) {
+    this.#userId = userId;
+    this.#store = store;
+    this.#sockets = sockets;
+  }
+
+  /** The account behind a device that is signed in, else undefined. */
+  signedIn(deviceId: string): SignInUser | undefined {
+    return this.#store.device(deviceId) === undefined ? undefined : this.#store.fact("account");
+  }
+
+  signIn(user: SignInUser, wish: DeviceWish): Result<SignedIn> {
+    const token = this.#newToken();
+    const now = systemClock.now();
+    const { device, replaced } = this.#store.transaction(() => {
+      this.#store.saveFact("account", user);
+      return signIn(this.#store, wish, newId(now), hashOf(token), now);
+    });
+    for (const deviceId of replaced) {
+      const sockets = this.#sockets.ofDevice(deviceId);
+      this.#sockets.send(sockets, { type: "session-replaced", data: {} });
+      this.#sockets.closeDevice(deviceId, "SESSION_REPLACED");
+    }
+    return ok({ deviceId: device.deviceId, refreshToken: token });
+  }
+
+  refresh(presented: string): Result<SignedIn & { user: SignInUser }> {
+    const user = this.#store.fact("account");
+    if (user === undefined) {
+      // Somebody made the id up: nothing is stored for that.
+      return err({ name: "UNAUTHENTICATED" });
+    }
+    const token = this.#newToken();
+    const { result, revoked } = this.#store.transaction(() =>
+      rotate(this.#store, hashOf(presented), hashOf(token), systemClock.now()),
+    );
+    if (revoked !== undefined) {
+      log("warn", "a used refresh token came back, its family is revoked", {
+        userId: this.#userId,
+        deviceId: revoked,
+      });
+      this.#sockets.closeDevice(revoked, "UNAUTHENTICATED");
+    }
+    return result.ok
+      ? ok({ deviceId: result.value.deviceId, refreshToken: token, user })
+      : err({ name: "UNAUTHENTICATED" });
+  }
+
+  devices(currentDeviceId: string): Device[] {
+    return this.#store.devices().map((row) => ({
+      ...row,
+      online: this.#sockets.ofDevice(row.deviceId).length > 0,
+      current: row.deviceId === currentDeviceId,
+    }));
+  }
+
+  removeDevice(deviceId: string): Result<void> {
+    if (this.#store.device(deviceId) === undefined) {
+      return err({ name: "NOT_FOUND" });
+    }
+    this.#store.transaction(() => this.#store.deleteDevice(deviceId));
+    this.#sockets.closeDevice(deviceId, "UNAUTHENTICATED");
+    return ok(undefined);
+  }
+
+  /** A guest became a user, or a role changed: sockets that are open know it at once. */
+  changed(user: SignInUser): void {
+    this.#store.transaction(() => this.#store.saveFact("account", user));
+    const isAdmin = user.role === "admin";
+    for (const socket of this.#sockets.open()) {
+      const attachment = this.#sockets.of(socket);
+      this.#sockets.remember(socket, { ...attachment, isGuest: user.isGuest, isAdmin });
+    }
+  }
+
+  /** Begins with the user's id, so that the gateway finds this object. */
+  #newToken(): string {
+    return `${this.#userId}.${randomToken(REFRESH_TOKEN_BYTES)}`;
+  }
+}
+
+function hashOf(token: string): string {
+  return createHash("sha256").update(token).digest("base64url");
+}

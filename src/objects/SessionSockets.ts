@@ -1,0 +1,114 @@
+/** The sockets of one user: what each remembers, which are open, and who sent too much rubbish. */
+import { systemClock } from "../platform/clock.ts";
+import { closeSocket, sendFrames } from "../platform/sockets.ts";
+import type { ErrorName } from "../protocol/errors.ts";
+import { PING_TEXT, PONG_TEXT, type ServerFrame } from "../protocol/frames.ts";
+import { acceptSocket } from "./acceptSocket.ts";
+
+/** In this time so many bad frames are borne. Source: WIRE "Frames". */
+const BAD_FRAMES_WINDOW_MS = 10_000;
+
+/** What a socket remembers across hibernation. Older versions are read, never rewritten in place. */
+export type Attachment = {
+  version: 1;
+  deviceId: string;
+  isGuest: boolean;
+  isAdmin: boolean;
+  /** Epoch milliseconds. */
+  connectedAt: number;
+  /** Big rooms that this socket does not want here. */
+  muted: string[];
+};
+
+export class SessionSockets {
+  readonly #ctx: DurableObjectState;
+  /** Deserialising an attachment with every frame costs; this copy may vanish. */
+  readonly #attachments = new WeakMap<WebSocket, Attachment>();
+  readonly #badFrames = new WeakMap<WebSocket, number[]>();
+
+  constructor(ctx: DurableObjectState) {
+    this.#ctx = ctx;
+    ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(PING_TEXT, PONG_TEXT));
+  }
+
+  /** All of them, closing ones too: `sendFrames` looks for itself. */
+  all(): WebSocket[] {
+    return this.#ctx.getWebSockets();
+  }
+
+  open(): WebSocket[] {
+    return this.all().filter((socket) => socket.readyState === WebSocket.OPEN);
+  }
+
+  ofDevice(deviceId: string): WebSocket[] {
+    return this.#ctx.getWebSockets(deviceId).filter((s) => s.readyState === WebSocket.OPEN);
+  }
+
+  accept(request: Request, attachment: Attachment): { response: Response; socket: WebSocket } {
+    const accepted = acceptSocket(this.#ctx, request, [attachment.deviceId], attachment);
+    this.#attachments.set(accepted.socket, attachment);
+    return accepted;
+  }
+
+  of(socket: WebSocket): Attachment {
+    const known = this.#attachments.get(socket);
+    if (known !== undefined) {
+      return known;
+    }
+    const attachment = socket.deserializeAttachment() as Attachment;
+    this.#attachments.set(socket, attachment);
+    return attachment;
+  }
+
+  remember(socket: WebSocket, attachment: Attachment): void {
+    this.#attachments.set(socket, attachment);
+    socket.serializeAttachment(attachment);
+  }
+
+  /** Does any socket want this big room's messages here? */
+  anyWants(conversationId: string): boolean {
+    return this.wanting(conversationId).length > 0;
+  }
+
+  wanting(conversationId: string): WebSocket[] {
+    return this.open().filter((socket) => !this.of(socket).muted.includes(conversationId));
+  }
+
+  send(sockets: Iterable<WebSocket>, frame: ServerFrame): void {
+    sendFrames(sockets, [JSON.stringify(frame)]);
+  }
+
+  closeDevice(deviceId: string, name: ErrorName): void {
+    for (const socket of this.ofDevice(deviceId)) {
+      closeSocket(socket, name);
+    }
+  }
+
+  /** A tab too many closes the oldest of its device. */
+  makeRoom(deviceId: string, limit: number): void {
+    const tabs = this.ofDevice(deviceId);
+    if (tabs.length < limit) {
+      return;
+    }
+    const [oldest] = tabs.toSorted((a, b) => this.of(a).connectedAt - this.of(b).connectedAt);
+    if (oldest !== undefined) {
+      closeSocket(oldest, "SESSION_REPLACED");
+    }
+  }
+
+  countBadFrame(socket: WebSocket, limit: number): void {
+    const now = systemClock.now();
+    const recent = (this.#badFrames.get(socket) ?? []).filter((at) => at > now - BAD_FRAMES_WINDOW_MS);
+    recent.push(now);
+    this.#badFrames.set(socket, recent);
+    if (recent.length > limit) {
+      closeSocket(socket, "INVALID_INPUT");
+    }
+  }
+
+  /** When this socket's client was last heard of, epoch milliseconds; pings wake nobody but count. */
+  lastHeardAt(socket: WebSocket): number {
+    const ping = this.#ctx.getWebSocketAutoResponseTimestamp(socket)?.getTime() ?? 0;
+    return Math.max(ping, this.of(socket).connectedAt);
+  }
+}

@@ -1,0 +1,126 @@
+/** What each client frame does, but `send-message`, whose path is short and its own. */
+import type { Cache } from "../cache/types.ts";
+import type { Actor } from "../domain/commands.ts";
+import { WORLD_ROOM_ID } from "../domain/records.ts";
+import { sendFrames } from "../platform/sockets.ts";
+import { roomOf } from "../platform/stubs.ts";
+import { ok, type Fault, type Result } from "../protocol/errors.ts";
+import type { ClientFrame, ServerFrame } from "../protocol/frames.ts";
+import type { SessionPresence } from "./SessionPresence.ts";
+import type { Attachment, SessionSockets } from "./SessionSockets.ts";
+import { buildSync } from "./sync.ts";
+
+/** What the handlers need of their session. */
+export type FrameContext = {
+  env: Env;
+  userId: string;
+  cache: Cache;
+  sockets: SessionSockets;
+  presence: SessionPresence;
+  /** Newest sequences that passed through this session. */
+  heads: ReadonlyMap<string, number>;
+  worldReadSeqId(): number;
+  /** Moves the pointer of the world room; answers where it stands. */
+  markWorldRead(seqId: number, headSeqId: number): number;
+};
+
+type Handled = Promise<Fault | undefined> | Fault | undefined;
+type Handlers = {
+  [Type in Exclude<ClientFrame["type"], "send-message">]: (
+    context: FrameContext,
+    socket: WebSocket,
+    frame: Extract<ClientFrame, { type: Type }>,
+  ) => Handled;
+};
+
+export function actorOf(userId: string, from: Attachment): Actor {
+  return { userId, isGuest: from.isGuest, isAdmin: from.isAdmin };
+}
+
+/** A new frame is one arm here; the compiler names the missing one. */
+export const FRAME_HANDLERS: Handlers = {
+  ping: (context, socket) => {
+    // Only a ping that differs from the exact bytes comes here; the others wake nobody.
+    context.sockets.send([socket], { type: "pong" });
+    return undefined;
+  },
+  "mark-read": async (context, socket, frame) => {
+    const { conversationId, seqId } = frame.data;
+    const marked = await markRead(context, socket, conversationId, seqId);
+    if (!marked.ok) {
+      return marked.fault;
+    }
+    // The reader's other devices follow.
+    const { userId, sockets } = context;
+    const { deviceId } = sockets.of(socket);
+    const receipt: ServerFrame = {
+      type: "message-read-receipt",
+      data: { conversationId, userId, readSeqId: marked.value },
+    };
+    const others = sockets.open().filter((other) => sockets.of(other).deviceId !== deviceId);
+    sendFrames(others, [JSON.stringify(receipt)]);
+    return undefined;
+  },
+  typing: async (context, socket, frame) => {
+    const actor = actorOf(context.userId, context.sockets.of(socket));
+    const outcome = await roomOf(context.env, frame.data.conversationId).typing(actor);
+    return outcome.ok ? undefined : outcome.fault;
+  },
+  sync: async (context, socket, frame) => {
+    const { env, cache, sockets, userId, heads } = context;
+    const here = { worldReadSeqId: context.worldReadSeqId(), heads };
+    const data = await buildSync(env, cache, actorOf(userId, sockets.of(socket)), here, frame.data);
+    if (!data.ok) {
+      return data.fault;
+    }
+    const ref = frame.id === undefined ? {} : { ref: frame.id };
+    sockets.send([socket], { type: "sync-result", data: data.value, ...ref });
+    return undefined;
+  },
+  subscribe: (context, socket, frame) => subscribe(context, socket, frame.data, true),
+  unsubscribe: (context, socket, frame) => subscribe(context, socket, frame.data, false),
+};
+
+async function markRead(
+  context: FrameContext,
+  socket: WebSocket,
+  conversationId: string,
+  seqId: number,
+): Promise<Result<number>> {
+  const room = roomOf(context.env, conversationId);
+  if (conversationId === WORLD_ROOM_ID) {
+    const { headSeqId } = await room.readLog(0, 0);
+    return ok(context.markWorldRead(seqId, headSeqId));
+  }
+  const actor = actorOf(context.userId, context.sockets.of(socket));
+  const marked = await room.markRead(actor, seqId, false);
+  return marked.ok ? ok(marked.value.value.readSeqId) : marked;
+}
+
+async function subscribe(
+  context: FrameContext,
+  socket: WebSocket,
+  data: { conversationId?: string | undefined },
+  wanted: boolean,
+): Promise<Fault | undefined> {
+  const { conversationId } = data;
+  if (conversationId === undefined) {
+    return undefined;
+  }
+  const from = context.sockets.of(socket);
+  const muted = from.muted.filter((id) => id !== conversationId);
+  if (!wanted) {
+    muted.push(conversationId);
+  }
+  if (muted.length > MUTED_LIMIT) {
+    return { name: "INVALID_INPUT", detail: "too many unsubscribed rooms" };
+  }
+  context.sockets.remember(socket, { ...from, muted });
+  if (conversationId === WORLD_ROOM_ID) {
+    await context.presence.followWorld();
+  }
+  return undefined;
+}
+
+/** They stand in the socket's attachment, which holds 16 KiB (platform). */
+const MUTED_LIMIT = 100;
