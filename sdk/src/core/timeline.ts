@@ -1,0 +1,148 @@
+/**
+ * The order of one conversation as this client has seen it: everything up to `contiguous` has been emitted once, in
+ * order; what came early waits in a buffer; `head` is the highest sequence known to exist.
+ */
+import type { Message } from "./types.ts";
+import { BUFFER_LIMIT } from "./limits.ts";
+
+export type TimelineSink = {
+  message(conversationId: string, message: Message, live: boolean): void;
+  gap(conversationId: string, fromSeqId: number, toSeqId: number): void;
+};
+
+type Early = { message: Message; live: boolean };
+
+export class Timeline {
+  readonly conversationId: string;
+  readonly #sink: TimelineSink;
+  #contiguous: number;
+  #head: number;
+  #early: Map<number, Early> | undefined;
+
+  /** @param contiguous sequences up to here are none of this client's business any more. */
+  constructor(conversationId: string, contiguous: number, sink: TimelineSink) {
+    this.conversationId = conversationId;
+    this.#sink = sink;
+    this.#contiguous = contiguous;
+    this.#head = contiguous;
+  }
+
+  get contiguous(): number {
+    return this.#contiguous;
+  }
+
+  get head(): number {
+    return this.#head;
+  }
+
+  /** Something is known to exist that has not been emitted. */
+  get hasGap(): boolean {
+    return this.#head > this.#contiguous;
+  }
+
+  /** A message from a push, an ack, sync or history, in any order and any number of times. */
+  accept(message: Message, live: boolean): void {
+    const seqId = message.seqId;
+    if (seqId <= this.#contiguous) {
+      return;
+    }
+    if (seqId > this.#head) {
+      this.#head = seqId;
+    }
+    if (seqId !== this.#contiguous + 1) {
+      this.#hold(seqId, { message, live });
+      return;
+    }
+    this.#contiguous = seqId;
+    this.#sink.message(this.conversationId, message, live);
+    this.#drain();
+  }
+
+  /** A sequence exists, its message is not at hand. */
+  exists(seqId: number): void {
+    if (seqId > this.#head) {
+      this.#head = seqId;
+    }
+  }
+
+  /** The message behind the gap, to be changed by an edit or a recall before it is emitted. */
+  replaceEarly(seqId: number, change: (message: Message) => Message): boolean {
+    const early = this.#early?.get(seqId);
+    if (early === undefined) {
+      return false;
+    }
+    early.message = change(early.message);
+    return true;
+  }
+
+  /**
+   * A page of the history that begins right after `after` and leaves nothing out. Messages are ascending.
+   * Answers whether it brought anything new.
+   */
+  page(after: number, messages: readonly Message[]): boolean {
+    const before = this.#contiguous;
+    if (after > before) {
+      return false;
+    }
+    for (const message of messages) {
+      if (message.seqId > this.#contiguous + 1) {
+        // The authority has nothing in between.
+        this.#skipTo(message.seqId - 1);
+      }
+      this.accept(message, false);
+    }
+    return this.#contiguous > before;
+  }
+
+  /** Gives up on the first gap: continues behind it and reports what is missing. */
+  abandonGap(): void {
+    let next = this.#head + 1;
+    if (this.#early !== undefined) {
+      for (const seqId of this.#early.keys()) {
+        next = Math.min(next, seqId);
+      }
+    }
+    this.#skipTo(next - 1);
+    this.#drain();
+  }
+
+  #hold(seqId: number, early: Early): void {
+    this.#early ??= new Map();
+    if (this.#early.size < BUFFER_LIMIT && !this.#early.has(seqId)) {
+      this.#early.set(seqId, early);
+    }
+  }
+
+  #drain(): void {
+    const early = this.#early;
+    if (early === undefined) {
+      return;
+    }
+    for (let next = early.get(this.#contiguous + 1); next !== undefined; next = early.get(this.#contiguous + 1)) {
+      this.#contiguous += 1;
+      early.delete(this.#contiguous);
+      this.#sink.message(this.conversationId, next.message, next.live);
+    }
+    if (early.size === 0) {
+      this.#early = undefined;
+    }
+  }
+
+  /** Moves over what nobody has, emitting what the buffer holds on the way. */
+  #skipTo(seqId: number): void {
+    while (this.#contiguous < seqId) {
+      let next = seqId + 1;
+      for (const early of this.#early?.keys() ?? []) {
+        if (early < next) {
+          next = early;
+        }
+      }
+      this.#sink.gap(this.conversationId, this.#contiguous + 1, next - 1);
+      this.#contiguous = next - 1;
+      if (this.#head < this.#contiguous) {
+        this.#head = this.#contiguous;
+      }
+      this.#drain();
+    }
+  }
+}

@@ -1,0 +1,22 @@
+/** The one seam to the server's schemas: types only, so that nothing of the Worker (and no zod) is in the client. */
+import type { ListItem } from "../../src/protocol/things.ts";
+
+export type { ErrorName, RetryAdvice } from "../../src/protocol/errors.ts";
+export type { ClientFrame, ServerFrame, ServerFrameOf, ServerFrameType } from "../../src/protocol/frames.ts";
+export type {
+  Content,
+  Conversation,
+  Device,
+  FriendRequest,
+  Member,
+  Message,
+  MessageType,
+  SelfUser,
+  SendData,
+  SyncedConversation,
+  User,
+  WireError,
+} from "../../src/protocol/things.ts";
+
+/** One line of the conversation list. */
+export type ConversationItem = ListItem;
