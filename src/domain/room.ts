@@ -336,7 +336,9 @@ export class RoomCore {
     this.#alarmAt = 0;
     const { retryMs } = this.#outbox;
     this.#outbox.onAlarm();
-    this.#delivery.onAlarm(retryMs);
+    if (this.#delivery.onAlarm(retryMs)) {
+      room.attempts += 1;
+    }
     const delivered = this.#delivery.deliveredSeqId;
     if (delivered > room.counters.deliveredSeqId) {
       room.counters = { ...room.counters, deliveredSeqId: delivered };

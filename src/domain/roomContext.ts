@@ -160,9 +160,9 @@ export class RoomContext {
     return this.store.messagesAfter(from, to - from);
   }
 
-  /** Rows after `from`, as many as one queue message holds, at least one. */
-  fitting(from: number): LogRow[] {
-    const rows = this.rows(from, Math.min(this.headSeqId, from + BATCH_RECORDS));
+  /** Rows after `from` up to `to`, as many as one queue message holds, at least one. */
+  fitting(from: number, to: number): LogRow[] {
+    const rows = this.rows(from, Math.min(to, from + BATCH_RECORDS));
     let bytes = 0;
     const end = rows.findIndex(({ message }, index) => {
       bytes += MESSAGE_OVERHEAD_BYTES + sizeOf(message);

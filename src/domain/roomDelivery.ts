@@ -15,8 +15,21 @@ const RECHECK_LIMIT = 3;
  * long for more: the sessions themselves know the newest heads (see `SessionRpc.heads`).
  */
 const CACHE_PAUSE_MS = 25;
+/**
+ * So long after a commit its head may still be missing in the cache. A user object that begins a new life waits so long
+ * before it believes the cache; a pipeline that takes longer proves nothing about who connected meanwhile.
+ */
+export const HEAD_LAG_MS = 250;
 
-type CacheFlight = { from: number; to: number; asked: string[] };
+type CacheFlight = {
+  from: number;
+  to: number;
+  asked: string[];
+  /** When the first of its messages was committed, epoch milliseconds. */
+  behindSince: number;
+  /** Begins at `#uncachedFrom` and asks for all members, also those who have everything. */
+  again: boolean;
+};
 type Unsure = { cursor: number; soon: boolean };
 
 export class RoomDelivery {
@@ -27,7 +40,13 @@ export class RoomDelivery {
   /** Deliveries that hold nothing but the receiver's own messages: answered without a call. */
   #doneHere: { userId: string; delivery: Delivery }[] = [];
   #cacheFlight: CacheFlight | undefined;
+  /** Up to here presence was asked for, whether or not the cache answered. */
   #cachedSeqId: number;
+  /** When the head left `#cachedSeqId` behind; 0 while it has not. */
+  #behindSince = 0;
+  /** The cache had an older head than this for too long: whoever connected then may have been told the older one. */
+  #uncachedFrom: number | undefined;
+  #retryCache = false;
   #cacheNotBefore = 0;
   #cacheDown = false;
   readonly #unsure = new Map<string, Unsure>();
@@ -36,12 +55,16 @@ export class RoomDelivery {
   #fanoutDone = 0;
   #fanoutNotBefore = 0;
   #fanoutSentAt = 0;
+  /** Delivered by fan-out; the room has just become so big, or no longer is, when this differs from `room.big`. */
+  #big: boolean;
 
   constructor(room: RoomContext) {
     this.#room = room;
     const delivered = Math.min(room.counters.deliveredSeqId, room.headSeqId);
     this.#cachedSeqId = delivered;
     this.#fanoutSeqId = delivered;
+    this.#fanoutDone = delivered;
+    this.#big = room.big;
     this.#rounds = new DeliveryRounds(
       {
         deliver: (delivery) => this.#deliver(delivery),
@@ -56,10 +79,11 @@ export class RoomDelivery {
 
   /** Up to where every online member (or the fan-out) has everything. */
   get deliveredSeqId(): number {
-    if (this.#room.big) {
-      return this.#fanoutDone;
+    let least = Math.min(this.#cachedSeqId, this.#uncachedFrom ?? Infinity);
+    if (this.#big) {
+      return Math.min(least, this.#fanoutDone);
     }
-    let least = Math.min(this.#rounds.delivered(), this.#cachedSeqId);
+    least = Math.min(least, this.#rounds.delivered());
     for (const { cursor } of this.#unsure.values()) {
       least = Math.min(least, cursor);
     }
@@ -69,15 +93,36 @@ export class RoomDelivery {
   /** Messages up to the head are durable: starts whatever is not under way. */
   committed(): void {
     const room = this.#room;
-    if (room.big) {
+    if (this.#cachedSeqId < room.headSeqId && this.#behindSince === 0) {
+      this.#behindSince = room.now;
+    }
+    this.#changeWay();
+    if (this.#big) {
       this.#rounds.skipTo(room.headSeqId);
       this.tryFanout();
     } else {
-      this.#fanoutSeqId = room.headSeqId;
       this.#rounds.committed(room.headSeqId, room.now);
       this.#finishHere();
     }
     this.tryCache();
+  }
+
+  /** A room that crosses the limit goes on, the other way, from where everybody has everything. */
+  #changeWay(): void {
+    const room = this.#room;
+    if (this.#big === room.big) {
+      return;
+    }
+    const delivered = Math.max(this.deliveredSeqId, room.counters.deliveredSeqId);
+    this.#big = room.big;
+    if (this.#big) {
+      this.#unsure.clear();
+      this.#fanoutSeqId = delivered;
+      this.#fanoutDone = delivered;
+    } else {
+      this.#rounds.skipTo(delivered);
+      this.#cachedSeqId = Math.min(this.#cachedSeqId, delivered);
+    }
   }
 
   /** New messages: whoever was given up for the last batch is asked for again. */
@@ -87,6 +132,7 @@ export class RoomDelivery {
 
   membersChanged(removed: readonly string[]): void {
     this.#memberIds = undefined;
+    this.#changeWay();
     for (const userId of removed) {
       this.#unsure.delete(userId);
       this.#rounds.remove(userId, this.#room.now);
@@ -96,7 +142,7 @@ export class RoomDelivery {
 
   /** Members of this (small) room who are known to be online. */
   onlineMembers(): string[] {
-    return this.#room.big ? [] : this.#members().filter((userId) => this.#rounds.knows(userId));
+    return this.#big ? [] : this.#members().filter((userId) => this.#rounds.knows(userId));
   }
 
   /** A delivery's answer: open sockets of that user, or "failed". */
@@ -110,22 +156,48 @@ export class RoomDelivery {
     if (flight === undefined) {
       return;
     }
+    const { now } = this.#room;
     this.#cacheFlight = undefined;
     this.#cacheDown = answer === "failed";
-    this.#cachedSeqId = flight.to;
+    const before = this.#cachedSeqId;
+    this.#cachedSeqId = Math.max(before, flight.to);
+    const late = flight.to > before && now - flight.behindSince > HEAD_LAG_MS;
+    if (answer === "failed") {
+      this.#uncachedFrom = Math.min(this.#uncachedFrom ?? flight.from, flight.from);
+    } else if (flight.again || late) {
+      // Once more for what came late, now that the cache answers.
+      this.#uncachedFrom = late ? Math.min(before, flight.again ? before : (this.#uncachedFrom ?? before)) : undefined;
+      this.#retryCache = late;
+    }
     const everybody = answer === "failed" || !answer.complete;
-    const online = new Set(everybody ? flight.asked : answer.online);
+    this.#found(flight, everybody ? flight.asked : answer.online);
+    if (this.#big) {
+      if (flight.again) {
+        this.#fanoutSeqId = Math.min(this.#fanoutSeqId, flight.from);
+        this.#fanoutDone = Math.min(this.#fanoutDone, flight.from);
+      }
+      this.tryFanout();
+    }
+    this.tryCache();
+  }
+
+  /** These members may be online: whoever is not known yet gets everything after the flight's beginning. */
+  #found(flight: CacheFlight, online: readonly string[]): void {
+    const { now } = this.#room;
+    const here = new Set(online);
     // Who left the conversation while the pipeline was in the air is not asked for any more.
-    const members = new Set(this.#room.big ? [] : this.#members());
+    const members = new Set(this.#big ? [] : this.#members());
     for (const userId of flight.asked) {
-      const cursor = this.#unsure.get(userId)?.cursor ?? flight.from;
+      const cursor = Math.min(this.#unsure.get(userId)?.cursor ?? flight.from, flight.from);
       this.#unsure.delete(userId);
-      if (online.has(userId) && members.has(userId)) {
-        this.#rounds.found(userId, cursor, this.#room.now);
+      if (here.has(userId) && members.has(userId)) {
+        if (flight.again) {
+          this.#rounds.rewind(userId, flight.from, now);
+        }
+        this.#rounds.found(userId, cursor, now);
       }
     }
     this.#finishHere();
-    this.tryCache();
   }
 
   onPatience(): void {
@@ -145,30 +217,40 @@ export class RoomDelivery {
 
   /** The fan-out task up to `toSeqId` could not be put on the bus. */
   fanoutRefused(): void {
-    this.#fanoutSeqId = Math.min(this.#fanoutSeqId, this.#room.counters.deliveredSeqId);
+    this.#fanoutSeqId = Math.min(this.#fanoutSeqId, this.#fanoutDone);
   }
 
   fannedOut(toSeqId: number): void {
     this.#fanoutDone = Math.max(this.#fanoutDone, Math.min(toSeqId, this.#room.headSeqId));
   }
 
-  /** Whatever the fan-out has not confirmed for so long is sent again. */
-  onAlarm(retryMs: number): void {
-    if (this.#room.big && this.#room.now - this.#fanoutSentAt >= retryMs) {
-      this.#fanoutSeqId = Math.max(this.#room.counters.deliveredSeqId, this.#fanoutDone);
+  /** Whatever has not been answered for so long is tried again; true when there was anything. */
+  onAlarm(retryMs: number): boolean {
+    const { now } = this.#room;
+    this.#changeWay();
+    if (this.#big && now - this.#fanoutSentAt >= retryMs) {
+      this.#fanoutSeqId = this.#fanoutDone;
     }
+    this.#rounds.expire(now);
+    this.#finishHere();
+    for (const entry of this.#unsure.values()) {
+      entry.soon = true;
+    }
+    this.#retryCache = this.#uncachedFrom !== undefined;
+    return this.#retryCache || this.#unsure.size > 0;
   }
 
+  /** Only what the cache was told of: a reader who connects later must find that head there. */
   tryFanout(): void {
     const room = this.#room;
-    if (this.#fanoutSeqId >= room.headSeqId) {
+    if (this.#fanoutSeqId >= this.#cachedSeqId) {
       return;
     }
     if (room.now < this.#fanoutNotBefore) {
       room.timer("fanout", this.#fanoutNotBefore - room.now);
       return;
     }
-    const rows = room.fitting(this.#fanoutSeqId);
+    const rows = room.fitting(this.#fanoutSeqId, this.#cachedSeqId);
     const last = rows.at(-1);
     if (last === undefined || room.state === undefined) {
       return;
@@ -184,7 +266,7 @@ export class RoomDelivery {
     this.#fanoutSentAt = room.now;
     this.#fanoutNotBefore = room.now + FANOUT_WINDOW_MS;
     room.effects.push({ kind: "fanout", task });
-    if (this.#fanoutSeqId < room.headSeqId) {
+    if (this.#fanoutSeqId < this.#cachedSeqId) {
       room.timer("fanout", FANOUT_WINDOW_MS);
     }
   }
@@ -220,12 +302,15 @@ export class RoomDelivery {
     }
   }
 
+  /** Away (`soon`: it may have come back this moment), or not reachable (the alarm tries again). */
   #recheck(userId: string, cursor: number, soon: boolean): void {
-    const tries = (this.#rechecks.get(userId) ?? 0) + 1;
-    if (tries > RECHECK_LIMIT || (soon && this.#cacheDown)) {
-      return;
+    if (soon) {
+      const tries = (this.#rechecks.get(userId) ?? 0) + 1;
+      if (tries > RECHECK_LIMIT || this.#cacheDown) {
+        return;
+      }
+      this.#rechecks.set(userId, tries);
     }
-    this.#rechecks.set(userId, tries);
     this.#unsure.set(userId, { cursor, soon });
     this.tryCache();
   }
@@ -236,19 +321,22 @@ export class RoomDelivery {
     }
     const room = this.#room;
     const behind = this.#cachedSeqId < room.headSeqId;
-    const again = [...this.#unsure.values()].some((entry) => entry.soon);
-    if (!behind && !again) {
+    const urgent = this.#retryCache || [...this.#unsure.values()].some((entry) => entry.soon);
+    if (!behind && !urgent) {
       return;
     }
-    const from = this.#cachedSeqId;
-    const to = room.headSeqId;
-    const presenceOf = room.big ? [] : this.#members().filter((userId) => !this.#rounds.knows(userId));
-    if (presenceOf.length === 0 && !again && room.now < this.#cacheNotBefore) {
+    const again = this.#uncachedFrom !== undefined && (this.#retryCache || !this.#cacheDown);
+    const presenceOf = this.#big ? [] : this.#members().filter((userId) => again || !this.#rounds.knows(userId));
+    if (presenceOf.length === 0 && !urgent && room.now < this.#cacheNotBefore) {
       room.timer("cache", this.#cacheNotBefore - room.now);
       return;
     }
+    const from = again ? Math.min(this.#uncachedFrom ?? Infinity, this.#cachedSeqId) : this.#cachedSeqId;
+    const to = room.headSeqId;
     this.#cacheNotBefore = room.now + CACHE_PAUSE_MS;
-    this.#cacheFlight = { from, to, asked: presenceOf };
+    this.#cacheFlight = { from, to, asked: presenceOf, behindSince: this.#behindSince, again };
+    this.#behindSince = 0;
+    this.#retryCache = false;
     const messages = room.rows(Math.max(from, to - room.limits.hotMessages), to).map((row) => row.message);
     room.effects.push({ kind: "cache", headSeqId: to, messages, presenceOf });
   }

@@ -113,7 +113,7 @@ export class RoomOutbox {
       room.timer("persist", this.#notBefore - room.now);
       return;
     }
-    const rows = room.fitting(from);
+    const rows = room.fitting(from, room.headSeqId);
     const extra = this.#unsent.splice(0, OUTBOX_PAGE);
     const to = rows.at(-1)?.message.seqId ?? from;
     const { conversationId } = room;

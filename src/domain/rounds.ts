@@ -18,6 +18,8 @@ export const DELIVERY_LIMIT = 100;
  * are gone with its object, and the client syncs when it connects again. */
 export const STRIKE_LIMIT = 3;
 const RETRY_BASE_MS = 100;
+/** A delivery without any answer counts as failed after this time: the call may never come back. */
+export const FLIGHT_LIMIT_MS = 10_000;
 /**
  * After a round of several messages as many are expected again, and the next round waits so long
  * for them: senders who answer to the same round come within a moment of each other, and one round
@@ -36,6 +38,10 @@ type Receiver = {
   strikes: number;
   /** Not before this time after a failure, epoch milliseconds. */
   retryAt: number;
+  /** When the delivery in the air left, epoch milliseconds. */
+  flownAt: number;
+  /** Where to begin again when that delivery is answered: see `rewind`. */
+  rewindTo: number;
 };
 
 /** One delivery to issue: messages after `from` up to `to`, to each of `userIds`. */
@@ -133,10 +139,44 @@ export class DeliveryRounds {
     if (known !== undefined) {
       return;
     }
-    const receiver: Receiver = { userId, cursor, flying: 0, round: 0, strikes: 0, retryAt: 0 };
+    const receiver: Receiver = {
+      userId,
+      cursor,
+      flying: 0,
+      round: 0,
+      strikes: 0,
+      retryAt: 0,
+      flownAt: 0,
+      rewindTo: Infinity,
+    };
     this.#receivers.set(userId, receiver);
     this.#catchUp(receiver, now);
-    this.#issue();
+    this.#issue(now);
+  }
+
+  /** A receiver may have lost what it took over after `cursor`: it gets it again. */
+  rewind(userId: string, cursor: number, now: number): void {
+    const receiver = this.#receivers.get(userId);
+    if (receiver === undefined || receiver.cursor <= cursor) {
+      return;
+    }
+    if (receiver.flying !== 0) {
+      // The answer to the delivery in the air is recognised by the cursor that it left with.
+      receiver.rewindTo = Math.min(receiver.rewindTo, cursor);
+      return;
+    }
+    receiver.cursor = cursor;
+    this.#catchUp(receiver, now);
+    this.#issue(now);
+  }
+
+  /** Deliveries that nobody has answered for long: the same as failed ones. */
+  expire(now: number): void {
+    for (const { userId, cursor, flying, flownAt } of this.#receivers.values()) {
+      if (flying !== 0 && now - flownAt >= FLIGHT_LIMIT_MS) {
+        this.answered(userId, { from: cursor, to: flying }, "failed", now);
+      }
+    }
   }
 
   /** No longer a member: gets nothing more, also not from a delivery that waits. */
@@ -156,7 +196,7 @@ export class DeliveryRounds {
     // A member removed and added again meets the answer to an earlier delivery: not this one.
     const mine = receiver?.cursor === delivery.from && receiver.flying === delivery.to;
     if (receiver === undefined || !mine) {
-      this.#issue();
+      this.#issue(now);
       return;
     }
     this.#lastAnswerAt = now;
@@ -175,14 +215,15 @@ export class DeliveryRounds {
       this.#receivers.delete(userId);
       this.#ports.unsure(userId, receiver.cursor, true);
     } else {
-      receiver.cursor = Math.max(receiver.cursor, taken);
+      receiver.cursor = Math.min(Math.max(receiver.cursor, taken), receiver.rewindTo);
       receiver.strikes = 0;
     }
+    receiver.rewindTo = Infinity;
     this.#leaveRound(receiver, now);
     if (this.#receivers.get(userId) === receiver) {
       this.#catchUp(receiver, now);
     }
-    this.#issue();
+    this.#issue(now);
   }
 
   onPatience(now: number): void {
@@ -215,7 +256,7 @@ export class DeliveryRounds {
         this.#catchUp(receiver, now);
       }
     }
-    this.#issue();
+    this.#issue(now);
   }
 
   #begin(now: number): void {
@@ -236,6 +277,7 @@ export class DeliveryRounds {
         }
         if (receiver.cursor === from) {
           receiver.flying = this.#roundSeq;
+          receiver.flownAt = now;
           receiver.round = this.#round;
           this.#outstanding += 1;
           this.#queue.push(receiver);
@@ -244,7 +286,7 @@ export class DeliveryRounds {
         }
       }
     }
-    this.#issue();
+    this.#issue(now);
     if (this.#outstanding > 0 && this.#headSeq > this.#roundSeq) {
       this.#armPatience(PATIENCE_MS);
     }
@@ -256,6 +298,7 @@ export class DeliveryRounds {
       return;
     }
     receiver.flying = Math.min(this.#roundSeq, receiver.cursor + DELIVERY_LIMIT);
+    receiver.flownAt = now;
     receiver.round = 0;
     this.#queue.push(receiver);
   }
@@ -273,13 +316,14 @@ export class DeliveryRounds {
   }
 
   /** Issues what waits, as far as the window allows; neighbours with the same batch go together. */
-  #issue(): void {
+  #issue(now: number): void {
     while (this.#queueHead < this.#queue.length && this.#inAir < ISSUE_WINDOW) {
       const first = this.#queue[this.#queueHead];
       this.#queueHead += 1;
       if (first === undefined || !this.#stillDue(first)) {
         continue;
       }
+      first.flownAt = now;
       const delivery: Delivery = { from: first.cursor, to: first.flying, userIds: [first.userId] };
       this.#inAir += 1;
       while (this.#queueHead < this.#queue.length && this.#inAir < ISSUE_WINDOW) {
@@ -289,6 +333,7 @@ export class DeliveryRounds {
         }
         this.#queueHead += 1;
         if (this.#stillDue(next)) {
+          next.flownAt = now;
           delivery.userIds.push(next.userId);
           this.#inAir += 1;
         }
