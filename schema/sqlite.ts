@@ -94,24 +94,24 @@ export const blocks = sqliteTable(
  * head_seq_id) of `messages`. `member_count` of the world room is the number of accounts, kept by the one who adds one.
  */
 export const conversations = sqliteTable("conversations", {
-    conversationId: text("conversation_id").primaryKey(),
-    type: integer("type").notNull(),
-    name: text("name"),
-    avatarUrl: text("avatar_url"),
-    announcement: text("announcement"),
-    ownerId: text("owner_id"),
-    memberCount: integer("member_count").notNull().default(0),
-    maxMembers: integer("max_members").notNull(),
-    joinApproval: integer("join_approval").notNull().default(0),
-    muteAll: integer("mute_all").notNull().default(0),
-    headSeqId: integer("head_seq_id").notNull().default(0),
-    version: integer("version").notNull().default(0),
-    lastActivityAt: integer("last_activity_at").notNull(),
-    createdAt: integer("created_at").notNull(),
-    updatedAt: integer("updated_at").notNull(),
-    dismissedAt: integer("dismissed_at"),
-    logId: integer("log_id").notNull().default(0),
-  });
+  conversationId: text("conversation_id").primaryKey(),
+  type: integer("type").notNull(),
+  name: text("name"),
+  avatarUrl: text("avatar_url"),
+  announcement: text("announcement"),
+  ownerId: text("owner_id"),
+  memberCount: integer("member_count").notNull().default(0),
+  maxMembers: integer("max_members").notNull(),
+  joinApproval: integer("join_approval").notNull().default(0),
+  muteAll: integer("mute_all").notNull().default(0),
+  headSeqId: integer("head_seq_id").notNull().default(0),
+  version: integer("version").notNull().default(0),
+  lastActivityAt: integer("last_activity_at").notNull(),
+  createdAt: integer("created_at").notNull(),
+  updatedAt: integer("updated_at").notNull(),
+  dismissedAt: integer("dismissed_at"),
+  logId: integer("log_id").notNull().default(0),
+});
 
 /**
  * Members. A removal is `removed_at`, never a DELETE: an older "added" record that comes late must find the higher

@@ -1,13 +1,12 @@
+import { app } from "./http/app.ts";
+import { consume } from "./queues/index.ts";
+
 export { CacheStore } from "./objects/CacheStore.ts";
 export { ConversationRoom } from "./objects/ConversationRoom.ts";
 export { FanoutShard } from "./objects/FanoutShard.ts";
 export { UserSession } from "./objects/UserSession.ts";
 
 export default {
-  fetch(request: Request): Response {
-    return new URL(request.url).pathname === "/health"
-      ? Response.json({ status: "ok" })
-      : new Response(null, { status: 404 });
-  },
-  queue(): void {},
+  fetch: app.fetch,
+  queue: consume,
 } satisfies ExportedHandler<Env>;

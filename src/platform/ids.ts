@@ -27,6 +27,15 @@ export function randomToken(bytes: number): string {
     .replaceAll("=", "");
 }
 
+/** Letters and digits that nobody takes for one another. There are 32, so five random bits pick one evenly. */
+const NAME_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789";
+
+/** A random name of so many characters, for guests. */
+export function randomName(chars: number): string {
+  const raw = crypto.getRandomValues(new Uint8Array(chars));
+  return Array.from(raw, (byte) => NAME_ALPHABET.charAt(byte % NAME_ALPHABET.length)).join("");
+}
+
 /** The id of the direct conversation of two users, the same whichever of them comes first. */
 export function directConversationId(a: string, b: string): string {
   return a < b ? `single_${a}_${b}` : `single_${b}_${a}`;

@@ -83,7 +83,9 @@ function format(stored: Stored): string {
 
 /** Reads a stored hash; `null` when it is not one, or asks for more than workerd allows. */
 function parse(text: string): Stored | null {
-  const match = /^\$scrypt\$ln=(\d{1,2}),r=(\d{1,3}),p=(\d{1,3})\$([A-Za-z0-9+/]{16,})\$([A-Za-z0-9+/]{22,})$/.exec(text);
+  const match = /^\$scrypt\$ln=(\d{1,2}),r=(\d{1,3}),p=(\d{1,3})\$([A-Za-z0-9+/]{16,})\$([A-Za-z0-9+/]{22,})$/.exec(
+    text,
+  );
   if (match === null) {
     return null;
   }

@@ -68,7 +68,14 @@ const settingsSchema = z.object({
     .string()
     .default("")
     .transform((text) => text.split(",").flatMap((part) => part.trim() || []))
-    .pipe(z.array(z.union([z.literal("*"), z.url({ protocol: /^https?$/ })], "must be * or origins like https://chat.example, separated by commas"))),
+    .pipe(
+      z.array(
+        z.union(
+          [z.literal("*"), z.url({ protocol: /^https?$/ })],
+          "must be * or origins like https://chat.example, separated by commas",
+        ),
+      ),
+    ),
   SQL: choice("d1"),
   BUS: choice("queues"),
   CACHE: choice("embedded"),
@@ -126,7 +133,9 @@ export interface Limits {
 }
 
 /** What came of reading the environment: settings, or one line for each that is wrong. */
-export type SettingsResult = { readonly ok: true; readonly value: Settings } | { readonly ok: false; readonly problems: string[] };
+export type SettingsResult =
+  | { readonly ok: true; readonly value: Settings }
+  | { readonly ok: false; readonly problems: string[] };
 
 /** Reads the settings. Bindings (objects, queues, databases) in the environment are not looked at. */
 export function parseSettings(env: object): SettingsResult {

@@ -43,7 +43,15 @@ describe("access tokens", () => {
   it("refuses everything that is not ours, alike", async ({ expect }) => {
     const good = await tokens.sign(CLAIMS);
     const [header = "", payload = "", signature = ""] = good.split(".");
-    const claims = { sub: USER, did: "d", guest: false, iss: "gochat", aud: "gochat", iat: NOW / 1000, exp: NOW / 1000 + 900 };
+    const claims = {
+      sub: USER,
+      did: "d",
+      guest: false,
+      iss: "gochat",
+      aud: "gochat",
+      iat: NOW / 1000,
+      exp: NOW / 1000 + 900,
+    };
     const sign = (body: object, head: object, secret = key("a", 1).secret): Promise<string> =>
       new SignJWT({ ...body }).setProtectedHeader({ alg: "HS256", ...head }).sign(secret);
     const bad: Record<string, string> = {
@@ -90,7 +98,14 @@ describe("where tokens come from", () => {
 
   it("reads the user of a refresh token", ({ expect }) => {
     expect(userOfRefreshToken(`${USER}.${"a".repeat(43)}`)).toBe(USER);
-    for (const token of ["", USER, `${USER}.`, `${USER}.short`, `x.${"a".repeat(43)}`, `../${USER}.${"a".repeat(43)}`]) {
+    for (const token of [
+      "",
+      USER,
+      `${USER}.`,
+      `${USER}.short`,
+      `x.${"a".repeat(43)}`,
+      `../${USER}.${"a".repeat(43)}`,
+    ]) {
       expect(userOfRefreshToken(token), token).toBeNull();
     }
   });

@@ -40,15 +40,17 @@ export function accessTokens(keys: readonly [JwtKey, ...JwtKey[]], lifeMs: numbe
   const secrets = new Map(keys.map((key) => [key.kid, key.secret]));
   return {
     sign(claims) {
-      return new SignJWT({ did: claims.deviceId, role: claims.role, guest: claims.isGuest })
-        .setProtectedHeader({ alg: ALGORITHM, kid: signer.kid })
-        .setIssuer(ISSUER)
-        .setAudience(AUDIENCE)
-        .setSubject(claims.userId)
-        // With its fraction: "issued before the revocation" is decided to the millisecond.
-        .setIssuedAt(claims.issuedAt / 1000)
-        .setExpirationTime(Math.ceil((claims.issuedAt + lifeMs) / 1000))
-        .sign(signer.secret);
+      return (
+        new SignJWT({ did: claims.deviceId, role: claims.role, guest: claims.isGuest })
+          .setProtectedHeader({ alg: ALGORITHM, kid: signer.kid })
+          .setIssuer(ISSUER)
+          .setAudience(AUDIENCE)
+          .setSubject(claims.userId)
+          // With its fraction: "issued before the revocation" is decided to the millisecond.
+          .setIssuedAt(claims.issuedAt / 1000)
+          .setExpirationTime(Math.ceil((claims.issuedAt + lifeMs) / 1000))
+          .sign(signer.secret)
+      );
     },
 
     async verify(token, now) {
@@ -64,7 +66,12 @@ export function accessTokens(keys: readonly [JwtKey, ...JwtKey[]], lifeMs: numbe
           currentDate: new Date(now),
         });
         const { sub, did, iat, role, guest } = payload;
-        if (typeof sub !== "string" || typeof did !== "string" || typeof iat !== "number" || typeof guest !== "boolean") {
+        if (
+          typeof sub !== "string" ||
+          typeof did !== "string" ||
+          typeof iat !== "number" ||
+          typeof guest !== "boolean"
+        ) {
           return err({ name: "UNAUTHENTICATED" });
         }
         return ok({

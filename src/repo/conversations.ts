@@ -16,9 +16,8 @@ import {
 } from "../domain/records.ts";
 import { ok } from "../protocol/errors.ts";
 import { decodeCursor, encodeCursor } from "./cursor.ts";
-import { changesOf, guarded, type Db } from "./d1.ts";
+import { changesOf, guarded, idsIn, type Db } from "./d1.ts";
 import type { ConversationItem, ConversationRepo } from "./types.ts";
-import { idsIn } from "./users.ts";
 
 type StoredConversation = typeof conversations.$inferSelect;
 type StoredMember = typeof conversationMembers.$inferSelect;

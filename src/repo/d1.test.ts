@@ -21,7 +21,11 @@ describe("errors of D1", () => {
     "D1_ERROR: Internal error in D1 DB storage caused object to be reset.",
     "Network connection lost.",
   ])("an outage: %s", async (text, { expect }) => {
-    for (const error of [new Error(text), wrapped(text), wrapped(text, "UNIQUE constraint failed: users.email_lower")]) {
+    for (const error of [
+      new Error(text),
+      wrapped(text),
+      wrapped(text, "UNIQUE constraint failed: users.email_lower"),
+    ]) {
       expect(await thrownFor(error)).toBeInstanceOf(SqlUnavailable);
     }
   });

@@ -2,6 +2,7 @@
  * What every D1 repository needs: one way to run a batch, and one place that knows D1's error texts. D1 has no
  * interactive transactions; what must be atomic is one `batch` whose conditions stand inside the SQL.
  */
+import { sql, type SQL } from "drizzle-orm";
 import type { BatchItem } from "drizzle-orm/batch";
 import { drizzle, type DrizzleD1Database } from "drizzle-orm/d1";
 
@@ -49,13 +50,15 @@ export async function guarded<T>(query: () => PromiseLike<T>): Promise<T> {
 }
 
 /** Texts of SQLite and D1 that mean "the statement is wrong", for which no waiting helps. */
-const STATEMENT_FAULT = /SQLITE_(CONSTRAINT|ERROR|MISMATCH|TOOBIG|AUTH|RANGE)|constraint failed|no such (table|column)|syntax error|D1_TYPE_ERROR/;
+const STATEMENT_FAULT =
+  /SQLITE_(CONSTRAINT|ERROR|MISMATCH|TOOBIG|AUTH|RANGE)|constraint failed|no such (table|column)|syntax error|D1_TYPE_ERROR/;
 
 /**
  * Texts of the platform between the Worker and the database. Source: Cloudflare's list of D1 errors and the Durable
  * Object error page; D1 prefixes its own with "D1_ERROR".
  */
-const OUTAGE = /D1_ERROR|D1_EXEC_ERROR|Network connection lost|internal error|overloaded|caused object to be reset|timed out|fetch failed/i;
+const OUTAGE =
+  /D1_ERROR|D1_EXEC_ERROR|Network connection lost|internal error|overloaded|caused object to be reset|timed out|fetch failed/i;
 
 function isOutage(error: unknown): boolean {
   const texts = [...messagesOf(error)];
@@ -94,6 +97,11 @@ function* messagesOf(error: unknown): Generator<string> {
     }
     current = current.cause;
   }
+}
+
+/** An id list as one JSON parameter: D1 binds only 100 values. */
+export function idsIn(ids: readonly string[]): SQL {
+  return sql`(SELECT value FROM json_each(${JSON.stringify(ids)}))`;
 }
 
 /** How many rows a `db.run` of a batch changed. */

@@ -3,9 +3,10 @@ import { and, asc, desc, eq, gt, inArray, lt, or, sql, type SQL } from "drizzle-
 import { blocks, friendshipRequests, friendships, outboxEvents, users } from "../../schema/sqlite.ts";
 import { err, ok, type Result } from "../protocol/errors.ts";
 import type { FriendRequest, User } from "../protocol/things.ts";
+import { eventBody } from "./outbox.ts";
 import { decodeCursor, pageOf } from "./cursor.ts";
-import { changesOf, guarded, type Db, type Statement } from "./d1.ts";
-import { idsIn, toUserRow } from "./users.ts";
+import { changesOf, guarded, idsIn, type Db, type Statement } from "./d1.ts";
+import { toUserRow } from "./users.ts";
 import type { FriendRepo, NewFriendRequest, RequestOutcome } from "./types.ts";
 
 /** A rejected request may be repeated after a day. Source: WIRE "Friends and conversations". */
@@ -30,7 +31,10 @@ export function d1Friends(db: Db): FriendRepo {
           ...askStatements(db, wish, pair),
           db.select({ isGuest: users.isGuest }).from(users).where(eq(users.userId, target)),
           db.select().from(friendships).where(isPair(me, target)),
-          db.select().from(blocks).where(and(eq(blocks.userId, me), eq(blocks.blockedUserId, target))),
+          db
+            .select()
+            .from(blocks)
+            .where(and(eq(blocks.userId, me), eq(blocks.blockedUserId, target))),
           db
             .select()
             .from(friendshipRequests)
@@ -116,9 +120,7 @@ export function d1Friends(db: Db): FriendRepo {
           .select({ user: users, since: friendships.createdAt })
           .from(friendships)
           .innerJoin(users, eq(users.userId, friendships.friendId))
-          .where(
-            and(eq(friendships.userId, userId), after === undefined ? undefined : gt(friendships.friendId, after)),
-          )
+          .where(and(eq(friendships.userId, userId), after === undefined ? undefined : gt(friendships.friendId, after)))
           .orderBy(asc(friendships.friendId))
           .limit(page.limit + 1),
       );
@@ -134,10 +136,7 @@ export function d1Friends(db: Db): FriendRepo {
 
     async areFriends(userId, otherId) {
       const rows = await guarded(() =>
-        db
-          .select({ friendId: friendships.friendId })
-          .from(friendships)
-          .where(isPair(userId, otherId)),
+        db.select({ friendId: friendships.friendId }).from(friendships).where(isPair(userId, otherId)),
       );
       return rows.length > 0;
     },
@@ -279,11 +278,6 @@ function insertRequestEvent(db: Db, where: SQL, type: string, actor: User, event
           'updatedAt', updated_at)))),
       ${now}
     FROM friendship_requests WHERE ${where}`);
-}
-
-/** A bus event as JSON: snake_case, time in seconds. Source: DESIGN section 4, "Bus". */
-function eventBody(type: string, eventId: string, now: number, rest: Record<string, unknown>): string {
-  return JSON.stringify({ event_id: eventId, event_type: type, timestamp: Math.floor(now / 1000), ...rest });
 }
 
 function isPair(userId: string, friendId: string): SQL | undefined {

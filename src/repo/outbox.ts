@@ -1,9 +1,8 @@
 /** Events that began in SQL and wait for the bus, and letters that a consumer gave up on. */
 import { asc, count, eq, inArray, min } from "drizzle-orm";
 import { deadLetters, outboxEvents } from "../../schema/sqlite.ts";
-import { guarded, type Db } from "./d1.ts";
+import { guarded, idsIn, type Db } from "./d1.ts";
 import type { DeadLetterRepo, OutboxRepo } from "./types.ts";
-import { idsIn } from "./users.ts";
 
 /** The outbox over D1. */
 export function d1Outbox(db: Db): OutboxRepo {
@@ -58,4 +57,9 @@ export function d1DeadLetters(db: Db): DeadLetterRepo {
       );
     },
   };
+}
+
+/** A bus event as JSON: snake_case, time in seconds. Source: DESIGN section 4, "Bus". */
+export function eventBody(type: string, eventId: string, now: number, rest: Record<string, unknown>): string {
+  return JSON.stringify({ event_id: eventId, event_type: type, timestamp: Math.floor(now / 1000), ...rest });
 }

@@ -26,7 +26,7 @@ export interface UserRow {
 export interface NewUser {
   readonly userId: string;
   readonly username: string;
-  readonly email?: string;
+  readonly email?: string | undefined;
   readonly passwordHash: string | null;
   readonly displayName: string;
   readonly isGuest: boolean;
@@ -43,9 +43,9 @@ export interface ProfileChange {
 /** What a guest becomes a user with. */
 export interface Upgrade {
   readonly username: string;
-  readonly email?: string;
+  readonly email?: string | undefined;
   readonly passwordHash: string;
-  readonly displayName?: string;
+  readonly displayName?: string | undefined;
 }
 
 /** A page by keyset. `limit` was checked by the schema; `cursor` is what an earlier page answered. */
@@ -67,8 +67,8 @@ export interface UserRepo {
   byId(userId: string): Promise<UserRow | null>;
   /** In no particular order; ids without an account are missing. */
   byIds(userIds: readonly string[]): Promise<UserRow[]>;
-  /** USER_NOT_FOUND when there is none. */
-  updateProfile(userId: string, change: ProfileChange, now: number): Promise<Result<UserRow>>;
+  /** With event `user.profile.updated`. USER_NOT_FOUND when there is no such user. */
+  updateProfile(userId: string, change: ProfileChange, eventId: string, now: number): Promise<Result<UserRow>>;
   /** CONFLICT when it is no guest (any more), or naming the taken field. */
   upgradeGuest(userId: string, upgrade: Upgrade, now: number): Promise<Result<UserRow>>;
   /** Puts a better hash in place of `oldHash`; does nothing when the password has changed meanwhile. */

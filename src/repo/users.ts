@@ -1,10 +1,11 @@
 /** Accounts in D1. */
 import { and, asc, eq, gt, gte, inArray, isNull, lt, or, sql, type SQL } from "drizzle-orm";
-import { conversations, users } from "../../schema/sqlite.ts";
+import { conversations, outboxEvents, users } from "../../schema/sqlite.ts";
 import { WORLD_ROOM_ID } from "../domain/records.ts";
 import { err, ok, type Fault, type Result } from "../protocol/errors.ts";
 import { decodeCursor, pageOf } from "./cursor.ts";
-import { changesOf, guarded, runBatch, violatedColumn, type Db } from "./d1.ts";
+import { changesOf, guarded, idsIn, runBatch, violatedColumn, type Db } from "./d1.ts";
+import { eventBody } from "./outbox.ts";
 import type { UserRepo, UserRow } from "./types.ts";
 
 /** The columns as Drizzle answers them. */
@@ -53,23 +54,35 @@ export function d1Users(db: Db): UserRepo {
       if (userIds.length === 0) {
         return [];
       }
-      const rows = await guarded(() => db.select().from(users).where(inArray(users.userId, idsIn(userIds))));
+      const rows = await guarded(() =>
+        db
+          .select()
+          .from(users)
+          .where(inArray(users.userId, idsIn(userIds))),
+      );
       return rows.map(toUserRow);
     },
 
-    async updateProfile(userId, change, now) {
-      await guarded(() =>
-        db
-          .update(users)
-          .set({
-            ...(change.displayName === undefined ? {} : displayNameColumns(change.displayName)),
-            ...(change.avatarUrl === undefined ? {} : { avatarUrl: change.avatarUrl }),
-            ...(change.bio === undefined ? {} : { bio: change.bio }),
-            updatedAt: now,
-          })
-          .where(eq(users.userId, userId)),
+    async updateProfile(userId, change, eventId, now) {
+      const update = db
+        .update(users)
+        .set({
+          ...(change.displayName === undefined ? {} : displayNameColumns(change.displayName)),
+          ...(change.avatarUrl === undefined ? {} : { avatarUrl: change.avatarUrl }),
+          // An empty text is no text.
+          ...(change.bio === undefined ? {} : { bio: change.bio === "" ? null : change.bio }),
+          updatedAt: now,
+        })
+        .where(eq(users.userId, userId));
+      const [, , rows] = await guarded(() =>
+        db.batch([
+          update,
+          insertProfileEvent(db, userId, eventId, now),
+          db.select().from(users).where(eq(users.userId, userId)),
+        ]),
       );
-      return found(await byId(userId));
+      const [row] = rows;
+      return found(row === undefined ? null : toUserRow(row));
     },
 
     async upgradeGuest(userId, upgrade, now) {
@@ -136,6 +149,18 @@ export function d1Users(db: Db): UserRepo {
   };
 }
 
+/** The event with the profile as the update before it left it; a merge patch leaves out what is NULL, as the wire does. */
+function insertProfileEvent(db: Db, userId: string, eventId: string, now: number) {
+  const frame = eventBody("user.profile.updated", eventId, now, { user_id: userId });
+  return db.insert(outboxEvents).select(sql`
+    SELECT ${eventId}, user_id, 'gochat.user-events', user_id,
+      json_patch(${frame}, json_object('payload', json_object('user', json_object('userId', user_id, 'username', username,
+        'displayName', display_name, 'avatarUrl', avatar_url, 'bio', bio,
+        'isGuest', json(CASE is_guest WHEN 1 THEN 'true' ELSE 'false' END), 'role', role, 'createdAt', created_at)))),
+      ${now}
+    FROM users WHERE user_id = ${userId}`);
+}
+
 /** The columns of a row as the rest of the Worker sees them. */
 export function toUserRow(row: StoredUser): UserRow {
   return {
@@ -153,13 +178,11 @@ export function toUserRow(row: StoredUser): UserRow {
   };
 }
 
-/** An id list as one JSON parameter: D1 binds only 100 values. */
-export function idsIn(ids: readonly string[]): SQL {
-  return sql`(SELECT value FROM json_each(${JSON.stringify(ids)}))`;
-}
-
 /** A range instead of LIKE: it uses the index, and `%` or `_` in a search are ordinary characters. */
-function beginsWith(column: typeof users.usernameLower | typeof users.displayNameLower, prefix: string): SQL | undefined {
+function beginsWith(
+  column: typeof users.usernameLower | typeof users.displayNameLower,
+  prefix: string,
+): SQL | undefined {
   return and(gte(column, prefix), lt(column, `${prefix}\u{10FFFF}`));
 }
 

@@ -19,6 +19,8 @@ export interface LogFields {
   route?: string;
   method?: string;
   status?: number;
+  /** `detail` of a fault: a constant text of ours. */
+  reason?: string;
   /** How many of what the text names. */
   count?: number;
   attempts?: number;

@@ -68,7 +68,10 @@ describe("friend requests", () => {
     const asked = await ask(a, b, NOW, "hi");
     expect(asked).toMatchObject({
       ok: true,
-      value: { kind: "created", request: { requesterId: a.userId, targetUserId: b.userId, message: "hi", status: "pending" } },
+      value: {
+        kind: "created",
+        request: { requesterId: a.userId, targetUserId: b.userId, message: "hi", status: "pending" },
+      },
     });
     const requestId = asked.ok ? asked.value.request.requestId : "";
     expect(await eventsOf(a, b)).toMatchObject([
@@ -217,7 +220,9 @@ describe("friend requests", () => {
     }
     const page = async (cursor?: string, status?: "pending" | "rejected") => {
       const list = await repo.friends.requests(a.userId, { direction: "incoming", limit: 2, cursor, status });
-      return list.ok ? { ids: list.value.items.map((r) => r.requestId), next: list.value.nextCursor } : { ids: [], next: "" };
+      return list.ok
+        ? { ids: list.value.items.map((r) => r.requestId), next: list.value.nextCursor }
+        : { ids: [], next: "" };
     };
     const first = await page();
     expect(first.ids).toEqual(ids.slice(0, 2));
@@ -247,7 +252,9 @@ describe("friends", () => {
     expect(await repo.friends.remove(a.userId, b.userId, newId(NOW), NOW)).toBe(false);
     expect(await repo.friends.areFriends(b.userId, a.userId)).toBe(false);
     const removed = (await eventsOf(a)).filter((event) => event.event_type === "friend.removed");
-    expect(removed).toMatchObject([{ user_id: a.userId, target_user_id: b.userId, payload: { user_ids: [a.userId, b.userId] } }]);
+    expect(removed).toMatchObject([
+      { user_id: a.userId, target_user_id: b.userId, payload: { user_ids: [a.userId, b.userId] } },
+    ]);
     expect(await ask(b, a)).toMatchObject({ ok: true, value: { kind: "created" } });
   });
 

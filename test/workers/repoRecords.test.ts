@@ -87,7 +87,10 @@ function history(id: string): RoomRecord[] {
     member(id, 2, "owner", { role: 3 }),
     member(id, 3, "guest"),
     sent(4, message(id, 1)),
-    sent(5, message(id, 2, { senderId: "guest", replyTo: { messageId: "m", seqId: 1, senderId: "owner", preview: "p" } })),
+    sent(
+      5,
+      message(id, 2, { senderId: "guest", replyTo: { messageId: "m", seqId: 1, senderId: "owner", preview: "p" } }),
+    ),
     { kind: "readPointer", conversationId: id, logId: 6, userId: "owner", readSeqId: 2 },
     removed(id, 7, "guest"),
     conversation(8, state(id, { name: "Renamed", memberCount: 1, version: 2 }), 2),
@@ -171,7 +174,7 @@ describe("room records", () => {
   it("carry contents unchanged", async ({ expect }) => {
     const id = groupId();
     const contents: StoredMessage["content"][] = [
-      'quotes " \' \\ and \u0000 NUL \u2028',
+      "quotes \" ' \\ and \u0000 NUL \u2028",
       "[1,2]",
       "null",
       "\u{1F468}\u200D\u{1F469}\u200D\u{1F467} \u0627\u0644\u0639",

@@ -1,6 +1,7 @@
 import { env } from "cloudflare:workers";
 import { describe, it } from "vitest";
 import { newId } from "../../src/platform/ids.ts";
+import { EVENTS } from "../../src/protocol/events.ts";
 import { repositories } from "../../src/repo/index.ts";
 import type { NewUser, UserRow } from "../../src/repo/types.ts";
 
@@ -88,10 +89,29 @@ describe("users", () => {
 
   it("changes a profile, and only what is named", async ({ expect }) => {
     const user = await created();
-    await repo.users.updateProfile(user.userId, { bio: "hello", avatarUrl: "a.png" }, NOW + 1);
-    const changed = await repo.users.updateProfile(user.userId, { displayName: "New", avatarUrl: null }, NOW + 2);
-    expect(changed).toMatchObject({ ok: true, value: { displayName: "New", bio: "hello", avatarUrl: null } });
-    expect(await repo.users.updateProfile("nobody", { bio: "x" }, NOW)).toMatchObject({
+    await repo.users.updateProfile(
+      user.userId,
+      { bio: "hello", avatarUrl: "https://a.example/a.png" },
+      newId(NOW),
+      NOW,
+    );
+    const change = { displayName: 'New "name"', avatarUrl: null };
+    const changed = await repo.users.updateProfile(user.userId, change, newId(NOW), NOW + 2000);
+    expect(changed).toMatchObject({ ok: true, value: { displayName: 'New "name"', bio: "hello", avatarUrl: null } });
+    const rows = await repo.outbox.pending(user.userId, 10);
+    const events = rows.map((row) => EVENTS["gochat.user-events"].parse(JSON.parse(row.body)));
+    expect(events).toMatchObject([
+      {
+        event_type: "user.profile.updated",
+        user_id: user.userId,
+        payload: { user: { avatarUrl: "https://a.example/a.png" } },
+      },
+      { timestamp: NOW / 1000 + 2, payload: { user: { displayName: 'New "name"', bio: "hello", isGuest: false } } },
+    ]);
+    expect(await repo.users.updateProfile(user.userId, { bio: "" }, newId(NOW), NOW)).toMatchObject({
+      value: { bio: null },
+    });
+    expect(await repo.users.updateProfile("nobody", { bio: "x" }, newId(NOW), NOW)).toMatchObject({
       ok: false,
       fault: { name: "USER_NOT_FOUND" },
     });
@@ -136,13 +156,13 @@ describe("users", () => {
     expect(await repo.users.setBanned(banned.userId, NOW, NOW)).toBe(true);
     await created({ username: freshName("other") });
 
-    const names = async (cursor?: string): Promise<[string[], string | null]> => {
+    const found = async (cursor?: string): Promise<[string[], string | null]> => {
       const page = await repo.users.search(prefix, { limit: 2, cursor });
       return page.ok ? [page.value.items.map((user) => user.username), page.value.nextCursor] : [[], "failed"];
     };
-    const [first, cursor] = await names();
+    const [first, cursor] = await found();
     expect(first).toEqual([`${prefix}a`, `${prefix}B`]);
-    const [second, end] = await names(cursor ?? undefined);
+    const [second, end] = await found(cursor ?? undefined);
     expect(second).toEqual([`x-${prefix}`]);
     expect(end).toBeNull();
     expect(await repo.users.search("srch%", { limit: 2 })).toMatchObject({ ok: true, value: { items: [] } });

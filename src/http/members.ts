@@ -1,0 +1,110 @@
+/** Who is in a conversation. Rules: WIRE "Friends and conversations". */
+import { createRoute } from "@hono/zod-openapi";
+import type { MemberState } from "../domain/records.ts";
+import { ERRORS } from "../protocol/errors.ts";
+import {
+  AddMembersAnswer,
+  AddMembersBody,
+  ConversationParams,
+  EmptyAnswer,
+  MemberList,
+  MemberParams,
+  MembersQuery,
+} from "../protocol/rest.ts";
+import type { Member } from "../protocol/things.ts";
+import { fail, newRouter, writeThrough } from "./context.ts";
+import { whyNotAddable } from "./conversations.ts";
+import { presentMember } from "./present.ts";
+import { answer, body, refusals } from "./route.ts";
+import type { Services } from "./services.ts";
+import { signedIn } from "./signedIn.ts";
+
+export const members = newRouter();
+
+const tags = ["members"];
+
+members.openapi(
+  createRoute({
+    method: "get",
+    path: "/conversations/{id}/members",
+    tags,
+    summary: "Members, by user id",
+    ...signedIn,
+    request: { params: ConversationParams, query: MembersQuery },
+    responses: { 200: answer(MemberList, "One page"), ...refusals("UNAUTHENTICATED", "CONVERSATION_NOT_FOUND") },
+  }),
+  async (c) => {
+    const services = c.get("services");
+    const page = await services.room(c.req.valid("param").id).members(c.get("viewer").actor, c.req.valid("query"));
+    if (!page.ok) {
+      return fail(c, page.fault);
+    }
+    return c.json({ items: await withProfiles(services, page.value.items), nextCursor: page.value.nextCursor }, 200);
+  },
+);
+
+members.openapi(
+  createRoute({
+    method: "post",
+    path: "/conversations/{id}/members",
+    tags,
+    summary: "Add members to a group; who cannot be added is named with the reason",
+    ...signedIn,
+    request: { params: ConversationParams, body: body(AddMembersBody) },
+    responses: {
+      200: answer(AddMembersAnswer, "Who is in, and who is not"),
+      ...refusals("UNAUTHENTICATED", "CONVERSATION_NOT_FOUND", "PERMISSION_DENIED"),
+    },
+  }),
+  async (c) => {
+    const services = c.get("services");
+    const userIds = [...new Set(c.req.valid("json").userIds)];
+    const refused = await whyNotAddable(c, userIds);
+    const room = services.room(c.req.valid("param").id);
+    // Also with nobody left to add: whether the caller may add at all is the room's answer.
+    const added = await room.addMembers(
+      c.get("viewer").actor,
+      userIds.filter((userId) => !refused.has(userId)),
+    );
+    if (!added.ok) {
+      return fail(c, added.fault);
+    }
+    const degraded = await writeThrough(c, room, added.value);
+    const failed = [...refused].map(([userId, name]) => ({ userId, code: ERRORS[name].code as number }));
+    const { value } = added.value;
+    return c.json(
+      { added: await withProfiles(services, value.added), failed: [...failed, ...value.failed], ...degraded },
+      200,
+    );
+  },
+);
+
+members.openapi(
+  createRoute({
+    method: "delete",
+    path: "/conversations/{id}/members/{userId}",
+    tags,
+    summary: "Remove a member of a group, or leave it",
+    ...signedIn,
+    request: { params: MemberParams },
+    responses: {
+      200: answer(EmptyAnswer, "Removed"),
+      ...refusals("UNAUTHENTICATED", "CONVERSATION_NOT_FOUND", "USER_NOT_FOUND", "PERMISSION_DENIED", "CONFLICT"),
+    },
+  }),
+  async (c) => {
+    const { id, userId } = c.req.valid("param");
+    const room = c.get("services").room(id);
+    const removed = await room.removeMember(c.get("viewer").actor, userId);
+    if (!removed.ok) {
+      return fail(c, removed.fault);
+    }
+    return c.json(await writeThrough(c, room, removed.value), 200);
+  },
+);
+
+async function withProfiles(services: Services, states: readonly MemberState[]): Promise<Member[]> {
+  const rows = await services.repo.users.byIds(states.map((state) => state.userId));
+  const users = new Map(rows.map((row) => [row.userId, row]));
+  return states.map((state) => presentMember(state, users.get(state.userId)));
+}

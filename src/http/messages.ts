@@ -1,0 +1,96 @@
+/** History and sending. Rules: WIRE "Messages". */
+import { createRoute } from "@hono/zod-openapi";
+import type { HistoryPage } from "../domain/commands.ts";
+import { messageFor, type StoredMessage } from "../domain/records.ts";
+import { ConversationParams, MessageList, MessagesQuery } from "../protocol/rest.ts";
+import { Message, SendBody } from "../protocol/things.ts";
+import { fail, newRouter } from "./context.ts";
+import { answer, body, refusals } from "./route.ts";
+import type { Services } from "./services.ts";
+import { signedIn } from "./signedIn.ts";
+
+export const messages = newRouter();
+
+const tags = ["messages"];
+
+messages.openapi(
+  createRoute({
+    method: "get",
+    path: "/conversations/{id}/messages",
+    tags,
+    summary: "History, ascending; with neither bound the newest",
+    ...signedIn,
+    request: { params: ConversationParams, query: MessagesQuery },
+    responses: { 200: answer(MessageList, "One page"), ...refusals("UNAUTHENTICATED", "CONVERSATION_NOT_FOUND") },
+  }),
+  async (c) => {
+    const services = c.get("services");
+    const { actor } = c.get("viewer");
+    const { id } = c.req.valid("param");
+    const query = c.req.valid("query");
+    const page = await services.room(id).history(actor, query);
+    if (!page.ok) {
+      return fail(c, page.fault);
+    }
+    const rows = await withOlder(services, id, query, page.value);
+    return c.json({ items: rows.map((row) => messageFor(row, actor.userId)), nextCursor: null }, 200);
+  },
+);
+
+messages.openapi(
+  createRoute({
+    method: "post",
+    path: "/conversations/{id}/messages",
+    tags,
+    summary: "Send a message, as the socket does; a repetition answers the same message",
+    ...signedIn,
+    request: { params: ConversationParams, body: body(SendBody) },
+    responses: {
+      201: answer(Message, "Durable, with its place in the order"),
+      ...refusals(
+        "UNAUTHENTICATED",
+        "CONVERSATION_NOT_FOUND",
+        "MESSAGE_NOT_FOUND",
+        "PERMISSION_DENIED",
+        "DUPLICATE_MESSAGE",
+        "CONTENT_REJECTED",
+      ),
+    },
+  }),
+  async (c) => {
+    const { actor } = c.get("viewer");
+    const session = c.get("services").session(actor.userId);
+    const sent = await session.send(actor, c.req.valid("param").id, c.req.valid("json"));
+    return sent.ok ? c.json(sent.value, 201) : fail(c, sent.fault);
+  },
+);
+
+type Range = { before?: number; after?: number; limit: number };
+
+/**
+ * The room's page, completed from SQL where the page reaches behind the room's log: what has left the log is in SQL, and
+ * the room has checked the membership.
+ */
+async function withOlder(
+  services: Services,
+  conversationId: string,
+  range: Range,
+  page: HistoryPage,
+): Promise<StoredMessage[]> {
+  const { before = Number.MAX_SAFE_INTEGER, after, limit } = range;
+  const logged = page.messages;
+  const behind = Math.min(before, page.firstSeqId);
+  if (after !== undefined) {
+    if (after + 1 >= behind) {
+      return logged;
+    }
+    const older = await services.repo.conversations.messages(conversationId, { after, before: behind, limit });
+    return [...older, ...logged].slice(0, limit);
+  }
+  const missing = limit - logged.length;
+  if (missing <= 0 || behind <= 1) {
+    return logged;
+  }
+  const older = await services.repo.conversations.messages(conversationId, { before: behind, limit: missing });
+  return [...older, ...logged];
+}

@@ -1,0 +1,132 @@
+/** Profiles, finding users, the own devices. */
+import { createRoute } from "@hono/zod-openapi";
+import { newId } from "../platform/ids.ts";
+import {
+  DeviceList,
+  DeviceParams,
+  EmptyAnswer,
+  ProfileBody,
+  UserList,
+  UserParams,
+  UserSearchQuery,
+} from "../protocol/rest.ts";
+import { SelfUser, User } from "../protocol/things.ts";
+import { background, fail, newRouter } from "./context.ts";
+import { presentSelf, presentUser } from "./present.ts";
+import { answer, body, refusals } from "./route.ts";
+import { signedIn } from "./signedIn.ts";
+
+export const users = newRouter();
+
+const tags = ["users"];
+
+users.openapi(
+  createRoute({
+    method: "get",
+    path: "/users/me",
+    tags,
+    summary: "The own account",
+    ...signedIn,
+    responses: { 200: answer(SelfUser, "The account"), ...refusals("UNAUTHENTICATED", "USER_NOT_FOUND") },
+  }),
+  async (c) => {
+    const row = await c.get("services").repo.users.byId(c.get("viewer").actor.userId);
+    return row === null ? fail(c, { name: "USER_NOT_FOUND" }) : c.json(presentSelf(row), 200);
+  },
+);
+
+users.openapi(
+  createRoute({
+    method: "patch",
+    path: "/users/me",
+    tags,
+    summary: "Change the own profile",
+    ...signedIn,
+    request: { body: body(ProfileBody) },
+    responses: { 200: answer(SelfUser, "The account"), ...refusals("UNAUTHENTICATED", "USER_NOT_FOUND") },
+  }),
+  async (c) => {
+    const { repo, clock, session, publishEvents } = c.get("services");
+    const { userId } = c.get("viewer").actor;
+    const now = clock.now();
+    await session(userId).watchOutbox();
+    const changed = await repo.users.updateProfile(userId, c.req.valid("json"), newId(now), now);
+    if (!changed.ok) {
+      return fail(c, changed.fault);
+    }
+    background(c, "publishing events", publishEvents(userId));
+    return c.json(presentSelf(changed.value), 200);
+  },
+);
+
+users.openapi(
+  createRoute({
+    method: "get",
+    path: "/users/me/sessions",
+    tags,
+    summary: "The devices that are signed in",
+    ...signedIn,
+    responses: { 200: answer(DeviceList, "All devices"), ...refusals("UNAUTHENTICATED") },
+  }),
+  async (c) => {
+    const { actor, deviceId } = c.get("viewer");
+    const items = await c.get("services").session(actor.userId).devices(deviceId);
+    return c.json({ items, nextCursor: null }, 200);
+  },
+);
+
+users.openapi(
+  createRoute({
+    method: "delete",
+    path: "/users/me/sessions/{deviceId}",
+    tags,
+    summary: "Sign a device out",
+    ...signedIn,
+    request: { params: DeviceParams },
+    responses: {
+      200: answer(EmptyAnswer, "Signed out; its sockets are closed"),
+      ...refusals("UNAUTHENTICATED", "NOT_FOUND"),
+    },
+  }),
+  async (c) => {
+    const { actor } = c.get("viewer");
+    const removed = await c.get("services").session(actor.userId).removeDevice(c.req.valid("param").deviceId);
+    return removed.ok ? c.json({}, 200) : fail(c, removed.fault);
+  },
+);
+
+users.openapi(
+  createRoute({
+    method: "get",
+    path: "/users",
+    tags,
+    summary: "Users whose user name or display name begins so",
+    ...signedIn,
+    request: { query: UserSearchQuery },
+    responses: { 200: answer(UserList, "By user name"), ...refusals("UNAUTHENTICATED") },
+  }),
+  async (c) => {
+    const { q, limit, cursor } = c.req.valid("query");
+    const page = await c.get("services").repo.users.search(q, { limit, cursor });
+    if (!page.ok) {
+      return fail(c, page.fault);
+    }
+    return c.json({ items: page.value.items.map(presentUser), nextCursor: page.value.nextCursor }, 200);
+  },
+);
+
+users.openapi(
+  createRoute({
+    method: "get",
+    path: "/users/{id}",
+    tags,
+    summary: "A user's profile",
+    ...signedIn,
+    request: { params: UserParams },
+    responses: { 200: answer(User, "The profile"), ...refusals("UNAUTHENTICATED", "USER_NOT_FOUND") },
+  }),
+  async (c) => {
+    const row = await c.get("services").repo.users.byId(c.req.valid("param").id);
+    return row === null ? fail(c, { name: "USER_NOT_FOUND" }) : c.json(presentUser(row), 200);
+  },
+);

@@ -1,0 +1,131 @@
+/** Views of conversations that several routes answer with. */
+import { CACHE_KEYS } from "../cache/types.ts";
+import type { Actor, RoomView } from "../domain/commands.ts";
+import { messageFor, WORLD, WORLD_ROOM_ID, type StoredMessage } from "../domain/records.ts";
+import { peerOfDirect } from "../platform/ids.ts";
+import type { Result } from "../protocol/errors.ts";
+import type { ConversationAnswer } from "../protocol/rest.ts";
+import type { ListItem, User } from "../protocol/things.ts";
+import type { ConversationItem } from "../repo/types.ts";
+import { presentConversation, presentUser } from "./present.ts";
+import type { Services } from "./services.ts";
+
+/**
+ * The world room as this user has it: its head from the room; its name and member count from SQL, which counts the
+ * accounts; the pointer from the user's own object. With SQL away it is shown without its count.
+ */
+export async function worldView(services: Services, actor: Actor): Promise<Result<RoomView>> {
+  const [view, items, readSeqId] = await Promise.all([
+    services.room(WORLD_ROOM_ID).view(actor),
+    services.repo.conversations.items(actor.userId, [WORLD_ROOM_ID]).catch(() => []),
+    services.session(actor.userId).worldReadSeqId(),
+  ]);
+  if (!view.ok) {
+    return view;
+  }
+  const conversation = { ...view.value.conversation, ...items[0]?.conversation };
+  return { ok: true, value: { ...view.value, conversation, readSeqId: Math.min(readSeqId, view.value.headSeqId) } };
+}
+
+/** A conversation as its room shows it to this user. */
+export function viewOf(services: Services, actor: Actor, conversationId: string): Promise<Result<RoomView>> {
+  return conversationId === WORLD_ROOM_ID ? worldView(services, actor) : services.room(conversationId).view(actor);
+}
+
+/** The answer for one conversation. */
+export function presentView(view: RoomView): ConversationAnswer {
+  return {
+    ...presentConversation(view.conversation, view.headSeqId),
+    role: view.role,
+    readSeqId: view.readSeqId,
+    unreadCount: Math.max(0, view.headSeqId - view.readSeqId),
+  };
+}
+
+/** The profiles of the other side of each direct conversation, by user id. */
+export async function peersOf(
+  services: Services,
+  userId: string,
+  items: readonly ConversationItem[],
+): Promise<Map<string, User>> {
+  const ids = items.flatMap((item) => peerOfDirect(item.conversation.conversationId, userId) ?? []);
+  const rows = await services.repo.users.byIds(ids);
+  return new Map(rows.map((row) => [row.userId, presentUser(row)]));
+}
+
+/** What the user's own object knows better than SQL: newest sequences that passed through, the pointer in the world room. */
+export async function seenBy(
+  services: Services,
+  userId: string,
+): Promise<{ heads: ReadonlyMap<string, number>; worldReadSeqId: number }> {
+  const session = services.session(userId);
+  const [heads, worldReadSeqId] = await Promise.all([session.heads(), session.worldReadSeqId()]);
+  return { heads: new Map(Object.entries(heads)), worldReadSeqId };
+}
+
+/**
+ * The items with their newest heads, and the last message of each. SQL is a moment behind the rooms; where it is, the
+ * message comes from the cache, all of them with one pipeline. A cache that does not have it leaves SQL's.
+ */
+export async function withNewest(
+  services: Services,
+  items: readonly ConversationItem[],
+  heads: ReadonlyMap<string, number>,
+): Promise<ConversationItem[]> {
+  const headed = items.map((item) => ({
+    ...item,
+    headSeqId: Math.max(item.headSeqId, heads.get(item.conversation.conversationId) ?? 0),
+  }));
+  const behind = headed.filter((item) => item.headSeqId > (item.lastMessage?.seqId ?? 0));
+  const newest = await newestInCache(services, behind);
+  return headed.map((item) => {
+    const cached = newest.get(item.conversation.conversationId);
+    return cached !== undefined && cached.seqId > (item.lastMessage?.seqId ?? 0)
+      ? { ...item, lastMessage: cached }
+      : item;
+  });
+}
+
+async function newestInCache(
+  services: Services,
+  items: readonly ConversationItem[],
+): Promise<Map<string, StoredMessage>> {
+  if (items.length === 0) {
+    return new Map();
+  }
+  const ids = items.map((item) => item.conversation.conversationId);
+  try {
+    const replies = await services.cache.pipeline(ids.map((id) => ["ZRANGE", CACHE_KEYS.hotMessages(id), -1, -1]));
+    const found = replies.flatMap((reply) => (Array.isArray(reply) && typeof reply[0] === "string" ? reply[0] : []));
+    // Only the rooms write there, from typed rows.
+    const messages = found.map((text) => JSON.parse(text) as StoredMessage);
+    return new Map(messages.map((message) => [message.conversationId, message]));
+  } catch {
+    // A cache error is never a user's error (DESIGN section 4): the list shows SQL's last messages.
+    return new Map();
+  }
+}
+
+/** One entry of a user's list. A sender has read their own message, also when SQL does not know it yet. */
+export function presentItem(
+  item: ConversationItem,
+  userId: string,
+  worldReadSeqId: number,
+  peers: ReadonlyMap<string, User>,
+): ListItem {
+  const { conversation, lastMessage, headSeqId, role, muted, pinned } = item;
+  const pointer = conversation.type === WORLD ? worldReadSeqId : item.readSeqId;
+  const own = lastMessage?.senderId === userId ? lastMessage.seqId : 0;
+  const readSeqId = Math.min(headSeqId, Math.max(pointer, own));
+  const peer = peers.get(peerOfDirect(conversation.conversationId, userId) ?? "");
+  return {
+    conversation: presentConversation(conversation, headSeqId),
+    ...(lastMessage === null ? {} : { lastMessage: messageFor(lastMessage, userId) }),
+    unreadCount: headSeqId - readSeqId,
+    readSeqId,
+    role,
+    muted,
+    pinned,
+    ...(peer === undefined ? {} : { peer }),
+  };
+}
