@@ -134,6 +134,15 @@ describe("npm start", () => {
     expect(await health(other)).toBe(200);
   });
 
+  it("starts workerd again when only that was killed", async ({ expect }) => {
+    const server = await start({ dataDir: newFolder() });
+    const [before] = workerdsOf(realpathSync(server.dataDir));
+    process.kill(before?.pid ?? -1, "SIGKILL");
+    await expect.poll(() => health(server).catch(String), { timeout: READY_LIMIT_MS }).toBe(200);
+    await expect.poll(() => workerdsOf(realpathSync(server.dataDir))[0]?.pid).not.toBe(before?.pid);
+    expect(await server.stop()).toEqual({ code: 0, signal: null });
+  });
+
   it("survives being killed at any moment of its start", async ({ expect }) => {
     const dataDir = newFolder();
     const port = await freePort();
@@ -193,6 +202,23 @@ describe("npm start", () => {
       expect(stderr).toMatch(message);
       expect(code).toBe(1);
     }
+  });
+
+  it("passes the signal on when npm gets it", async ({ expect }) => {
+    // A script without `exec` leaves the server running: npm ends the shell, and the shell tells nobody.
+    const dataDir = newFolder();
+    const env = { ...process.env, GOCHAT_DATA: dataDir, PORT: String(await freePort()) };
+    const npm = spawn("npm", ["start", "--silent"], {
+      cwd: ROOT,
+      env,
+      detached: true,
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+    const ended = once(npm, "exit");
+    await once(npm.stdout, "data");
+    npm.kill("SIGTERM");
+    expect(await ended).toEqual([0, null]);
+    expect(workerdsOf(realpathSync(dataDir))).toEqual([]);
   });
 
   it("tells an old Node in one sentence what it needs", ({ expect }) => {
