@@ -116,6 +116,7 @@ export class RoomDelivery {
     const delivered = Math.max(this.deliveredSeqId, room.counters.deliveredSeqId);
     this.#big = room.big;
     if (this.#big) {
+      this.#rounds.skipTo(room.headSeqId);
       this.#unsure.clear();
       this.#fanoutSeqId = delivered;
       this.#fanoutDone = delivered;
@@ -304,6 +305,9 @@ export class RoomDelivery {
 
   /** Away (`soon`: it may have come back this moment), or not reachable (the alarm tries again). */
   #recheck(userId: string, cursor: number, soon: boolean): void {
+    if (this.#big) {
+      return;
+    }
     if (soon) {
       const tries = (this.#rechecks.get(userId) ?? 0) + 1;
       if (tries > RECHECK_LIMIT || this.#cacheDown) {

@@ -28,6 +28,8 @@ type Session = {
   cursor: number;
   /** In the queue or in the air. */
   flying: boolean;
+  /** Registered again since its call left: an answer from before says nothing about now. */
+  rejoined: boolean;
   /** When its call left, epoch milliseconds; Infinity while it is in the queue. */
   flownAt: number;
   strikes: number;
@@ -45,6 +47,8 @@ const RETRY_BASE_MS = 100;
 const SLOW_SESSION_MS = 2_000;
 /** … and then counts as failed. */
 const LOST_SESSION_MS = 10_000;
+/** A runtime's timer may fire a little before the clock says so. */
+const TIMER_SLACK_MS = 2;
 /** A log that could not be read is read again after this time. */
 const PULL_RETRY_MS = 1_000;
 
@@ -92,9 +96,13 @@ export class ShardCore {
     }
   }
 
+  /** A user's session wants this room. Again: what it was, it stays; it certainly has a socket now. */
   join(userId: string): void {
-    if (!this.#sessions.has(userId)) {
+    const session = this.#sessions.get(userId);
+    if (session === undefined) {
       this.#sessions.set(userId, newSession(this.#sentSeqId));
+    } else {
+      session.rejoined = session.flying;
     }
   }
 
@@ -165,6 +173,10 @@ export class ShardCore {
   }
 
   onTimer(now: number): void {
+    if (now < this.#timerAt - TIMER_SLACK_MS) {
+      // An earlier wish was fulfilled, and this is the timer of a later one that nobody needs any more.
+      return;
+    }
     this.#timerAt = Number.POSITIVE_INFINITY;
     this.#pull(now);
     if (this.#pullNotBefore > now) {
@@ -195,6 +207,12 @@ export class ShardCore {
   }
 
   #answer(userId: string, session: Session, to: number, sockets: number | "failed", now: number): void {
+    const { rejoined } = session;
+    session.rejoined = false;
+    if (sockets === 0 && rejoined) {
+      this.#wait(userId, session, now);
+      return;
+    }
     if (sockets === 0 || (sockets === "failed" && session.strikes + 1 >= STRIKE_LIMIT)) {
       this.#sessions.delete(userId);
       this.#effects.push({ kind: "forget", userId });
@@ -312,5 +330,5 @@ export class ShardCore {
 }
 
 function newSession(cursor: number): Session {
-  return { cursor, flying: false, flownAt: Number.POSITIVE_INFINITY, strikes: 0, retryAt: 0 };
+  return { cursor, flying: false, rejoined: false, flownAt: Number.POSITIVE_INFINITY, strikes: 0, retryAt: 0 };
 }

@@ -1,0 +1,309 @@
+/**
+ * A conversation's object: `RoomCore` over a store that forgets, behind the platform's output gate.
+ * It drives the core exactly as `src/objects/ConversationRoom.ts` does: alarms in the commit of the
+ * step, everything else after it.
+ */
+import type { PersistBatch } from "../../src/domain/records.ts";
+import { RoomCore, type RoomEffect } from "../../src/domain/room.ts";
+import { MemoryRoomStore, type Commit } from "./memoryStore.ts";
+import { MS, SECOND } from "./kernel.ts";
+import { call, Peer, type Reply } from "./net.ts";
+import type { Sim } from "./sim.ts";
+
+/** A commit under way, and what waits behind the gate for it. */
+type Pending = { commit: Commit; gated: (() => void)[] };
+
+export class RoomNode extends Peer {
+  readonly id: string;
+  readonly #sim: Sim;
+  store = new MemoryRoomStore();
+  #core: RoomCore | undefined;
+  readonly #pending: Pending[] = [];
+  #lastCommitAt = 0;
+  /** The alarm that the platform will fire (epoch milliseconds), 0 for none. */
+  #armedFor = 0;
+
+  constructor(sim: Sim, id: string) {
+    super(id);
+    this.#sim = sim;
+    this.id = id;
+  }
+
+  /** Runs a step of the core; the answer leaves when everything written before it is durable. */
+  step<T>(work: (core: RoomCore, nowMs: number) => T, reply: Reply<T>): void {
+    const core = this.#wake();
+    const value = work(core, this.#sim.kernel.ms);
+    const effects = this.#sim.plant.effects?.(core.takeEffects(), this) ?? core.takeEffects();
+    for (const effect of effects) {
+      if (effect.kind === "alarm") {
+        this.store.setAlarm(effect.at);
+      }
+      if (this.#sim.kernel.verbose) {
+        this.#sim.kernel.say(`${this.id} wants ${describe(effect)}`);
+      }
+    }
+    this.#commit();
+    this.#gate(() => reply(value));
+    for (const effect of effects) {
+      if (effect.kind !== "alarm") {
+        this.#gate(() => this.#carryOut(effect));
+      }
+    }
+  }
+
+  /** The object dies: what was not committed never happened, what waited behind the gate never leaves. */
+  crash(): void {
+    if (this.#sim.kernel.verbose) {
+      this.#sim.kernel.say(`${this.id} crashes, ${this.#pending.length} commits lost`);
+    }
+    const lost = this.#pending.splice(0);
+    this.store.revert(lost.map(({ commit }) => commit));
+    this.#core = undefined;
+    this.#armedFor = 0;
+    this.forget();
+    this.#sim.ledger.forgotten(this.id);
+    // The platform runs an alarm again whose handler did not finish.
+    this.#armAlarm(2 * SECOND);
+  }
+
+  /** Forgets its memory when nothing is under way; false when something is. */
+  evict(): boolean {
+    if (this.#core === undefined || this.busy > 0 || this.calls.size > 0 || this.#pending.length > 0) {
+      return false;
+    }
+    this.#core = undefined;
+    return true;
+  }
+
+  get awake(): boolean {
+    return this.#core !== undefined;
+  }
+
+  // ---- the core's life
+
+  #wake(): RoomCore {
+    if (this.#core === undefined) {
+      const { kernel, random, limits, plant } = this.#sim;
+      const store = plant.store?.(this.store, this) ?? this.store;
+      this.#core = new RoomCore(this.id, store, random.unit, kernel.ms, limits);
+      plant.core?.(this.#core, this);
+    }
+    return this.#core;
+  }
+
+  #commit(): void {
+    const commit = this.store.takeCommit();
+    if (commit === undefined) {
+      return;
+    }
+    const { kernel, random } = this.#sim;
+    const us = this.#sim.hit("commitSlow") ? random.between(10, 300) * MS : random.between(60, 300);
+    this.#pending.push({ commit, gated: [] });
+    this.#lastCommitAt = Math.max(this.#lastCommitAt + 1, kernel.now + us);
+    const { life } = this;
+    kernel.after(this.#lastCommitAt - kernel.now, "commit", this.name, () => {
+      if (this.life === life) {
+        this.#committed();
+      }
+    });
+  }
+
+  #committed(): void {
+    const done = this.#pending.shift();
+    if (done === undefined) {
+      return;
+    }
+    this.#sim.ledger.committed(this, done.commit);
+    this.#armAlarm(0);
+    for (const leave of done.gated) {
+      leave();
+    }
+  }
+
+  #gate(leave: () => void): void {
+    const last = this.#pending.at(-1);
+    if (last === undefined || this.#sim.plant.noOutputGate === true) {
+      leave();
+    } else {
+      last.gated.push(leave);
+    }
+  }
+
+  // ---- alarms
+
+  #armAlarm(atLeastUs: number): void {
+    const at = this.store.alarmAt;
+    if (at === 0 || at === this.#armedFor) {
+      return;
+    }
+    this.#armedFor = at;
+    const { kernel, random } = this.#sim;
+    const late = this.#sim.hit("alarmLate") ? random.between(1, 30) * SECOND : random.between(0, 5 * MS);
+    kernel.after(Math.max(atLeastUs, (at - kernel.ms) * MS, 0) + late, "alarm", this.name, () => {
+      if (this.#armedFor === at) {
+        this.#armedFor = 0;
+        if (this.store.alarmAt === at) {
+          this.#onAlarm();
+        } else {
+          this.#armAlarm(0);
+        }
+      }
+    });
+  }
+
+  #onAlarm(): void {
+    this.store.setAlarm(0);
+    const { kernel, random } = this.#sim;
+    this.step(
+      (core, now) => core.onAlarm(now),
+      () => undefined,
+    );
+    if (this.#sim.hit("alarmRepeated")) {
+      kernel.after(random.between(1, 3_000) * MS, "alarm again", this.name, () => {
+        this.step(
+          (core, now) => core.onAlarm(now),
+          () => undefined,
+        );
+      });
+    }
+  }
+
+  // ---- effects
+
+  /** The answer to an effect, if this is still the object that asked. */
+  #answer(step: (core: RoomCore, nowMs: number) => void): void {
+    this.step(step, () => undefined);
+  }
+
+  #carryOut(effect: Exclude<RoomEffect, { kind: "alarm" }>): void {
+    const sim = this.#sim;
+    switch (effect.kind) {
+      case "deliver":
+        return this.#deliver(effect);
+      case "push": {
+        const user = sim.user(effect.userId);
+        return call<number>(
+          sim,
+          this,
+          user,
+          "push",
+          (reply) => user.deliver(effect.frames, reply),
+          () => undefined,
+        );
+      }
+      case "cache": {
+        const { cache } = sim;
+        return call(
+          sim,
+          this,
+          cache,
+          "pipeline",
+          (reply: Reply<{ online: string[]; complete: boolean }>) =>
+            cache.roomPipeline(this.id, effect.headSeqId, effect.presenceOf, reply),
+          (answer) => {
+            if (sim.kernel.verbose) {
+              sim.kernel.say(`${this.id} cache says ${JSON.stringify(answer)}`);
+            }
+            this.#answer((core, now) => core.cached(answer, now));
+          },
+        );
+      }
+      case "persist":
+        return this.#publishPersist(effect.batch);
+      case "publish":
+        for (const row of effect.rows) {
+          call<true>(
+            sim,
+            this,
+            sim.bus,
+            "publish",
+            (reply) => sim.bus.publish({ topic: "event", name: row.topic, body: row.body }, reply),
+            () => undefined,
+          );
+        }
+        return;
+      case "fanout":
+        return call<true>(
+          sim,
+          this,
+          sim.bus,
+          "publish",
+          (reply) => sim.bus.publish({ topic: "fanout", task: effect.task }, reply),
+          (answer) => {
+            if (answer === "failed") {
+              this.#answer((core, now) => core.fanoutRefused(now));
+            }
+          },
+        );
+      case "timer": {
+        const { life } = this;
+        this.busy += 1;
+        sim.kernel.after(effect.inMs * MS, "timer", this.name, () => {
+          if (this.life === life) {
+            this.busy -= 1;
+            this.#answer((core, now) => core.onTimer(effect.name, now));
+          }
+        });
+      }
+    }
+  }
+
+  #publishPersist(batch: PersistBatch): void {
+    const { bus } = this.#sim;
+    call<true>(
+      this.#sim,
+      this,
+      bus,
+      "publish",
+      (reply) => bus.publish({ topic: "persist", batch }, reply),
+      (answer) => {
+        if (answer === "failed") {
+          this.#answer((core, now) => core.persistRefused(now));
+        }
+      },
+    );
+  }
+
+  #deliver(effect: Extract<RoomEffect, { kind: "deliver" }>): void {
+    const { from, to, messages } = effect;
+    const sim = this.#sim;
+    for (const userId of effect.userIds) {
+      sim.ledger.leaves(this.id, userId, messages);
+      const user = sim.user(userId);
+      call<number>(
+        sim,
+        this,
+        user,
+        "deliver",
+        (reply) => user.deliverMessages(messages, reply),
+        (sockets) => {
+          if (sim.kernel.verbose) {
+            sim.kernel.say(`${this.id} delivered ${from}–${to} to ${userId}: ${sockets}`);
+          }
+          this.#answer((core, now) => core.delivered(userId, { from, to }, sockets, now));
+        },
+      );
+    }
+  }
+}
+
+function describe(effect: RoomEffect): string {
+  switch (effect.kind) {
+    case "deliver":
+      return `deliver ${effect.from}–${effect.to} to ${effect.userIds.join(",")}`;
+    case "push":
+      return `push to ${effect.userId}`;
+    case "cache":
+      return `cache head ${effect.headSeqId}, presence of ${effect.presenceOf.join(",")}`;
+    case "persist":
+      return `persist ${effect.batch.fromSeqId}–${effect.batch.toSeqId} and ${effect.batch.outboxIds.length} rows`;
+    case "publish":
+      return `publish ${effect.rows.length} events`;
+    case "fanout":
+      return `fanout ${effect.task.fromSeqId}–${effect.task.toSeqId}`;
+    case "timer":
+      return `timer ${effect.name} in ${effect.inMs} ms`;
+    case "alarm":
+      return `alarm at ${effect.at}`;
+  }
+}

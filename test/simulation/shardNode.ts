@@ -1,0 +1,195 @@
+/** Leaf of the world room, as src/objects/FanoutShard.ts: `ShardCore` downwards, a `Lane` upwards. */
+import type { SendCommand } from "../../src/domain/commands.ts";
+import { Lane } from "../../src/domain/lane.ts";
+import { WORLD_ROOM_ID, type StoredMessage } from "../../src/domain/records.ts";
+import { ShardCore, type ShardEffect } from "../../src/domain/shard.ts";
+import { err, type Result } from "../../src/protocol/errors.ts";
+import { MS } from "./kernel.ts";
+import { call, Peer, type Reply } from "./net.ts";
+import type { Sim } from "./sim.ts";
+
+const UP_LANE = { flight: 256, waiting: 4_096 };
+const UNREACHABLE_RETRY_MS = 1_000;
+const PULL_ROWS = 200;
+
+type Batch = { left: number; outcomes: Result<StoredMessage>[]; reply: Reply<Result<StoredMessage>[]> };
+type Parcel = { command: SendCommand; batch: Batch; index: number };
+
+export class ShardNode extends Peer {
+  readonly #sim: Sim;
+  /** Registered sessions are rows; they survive. */
+  readonly #registered = new Set<string>();
+  #core: ShardCore;
+  #up = new Lane<Parcel>(UP_LANE);
+  /** Pushes answered only when their messages were handed over: what dies here is pushed again. */
+  #owed: { toSeqId: number; reply: Reply<true> }[] = [];
+
+  constructor(sim: Sim, name: string) {
+    super(name);
+    this.#sim = sim;
+    this.#core = this.#newCore();
+  }
+
+  crash(): void {
+    if (this.#sim.kernel.verbose) {
+      this.#sim.kernel.say(`${this.name} crashes`);
+    }
+    this.#owed = [];
+    this.#up = new Lane<Parcel>(UP_LANE);
+    this.#core = this.#newCore();
+    this.forget();
+  }
+
+  register(userId: string, reply: Reply<true>): void {
+    if (this.#sim.kernel.verbose) {
+      this.#sim.kernel.say(`${this.name} registers ${userId}`);
+    }
+    this.#registered.add(userId);
+    this.#core.join(userId);
+    reply(true);
+  }
+
+  unregister(userId: string, reply: Reply<true>): void {
+    if (this.#sim.kernel.verbose) {
+      this.#sim.kernel.say(`${this.name} unregisters ${userId}`);
+    }
+    this.#registered.delete(userId);
+    this.#core.leave(userId);
+    reply(true);
+  }
+
+  push(task: { fromSeqId: number; toSeqId: number; messages: StoredMessage[] }, reply: Reply<true>): void {
+    this.#owed.push({ toSeqId: task.toSeqId, reply });
+    this.#step((core, now) => core.pushed(task.messages, now));
+  }
+
+  // ---- up
+
+  send(sends: SendCommand[], reply: Reply<Result<StoredMessage>[]>): void {
+    const batch: Batch = { left: sends.length, outcomes: [], reply };
+    sends.forEach((command, index) => {
+      if (!this.#up.offer({ command, batch, index })) {
+        this.#outcome({ command, batch, index }, err({ name: "RATE_LIMITED", retryAfterMs: UNREACHABLE_RETRY_MS }));
+      }
+    });
+    this.#depart();
+  }
+
+  #depart(): void {
+    const flight = this.#up.depart();
+    if (flight === undefined) {
+      return;
+    }
+    const sim = this.#sim;
+    const room = sim.room(WORLD_ROOM_ID);
+    const commands = flight.map((parcel) => parcel.command);
+    call<Result<StoredMessage>[]>(
+      sim,
+      this,
+      room,
+      "append",
+      (reply) => {
+        sim.ledger.offered(room.id, commands);
+        room.step(
+          (core, now) => core.append(commands, now),
+          (outcomes) => {
+            sim.ledger.promised(room.id, commands, outcomes);
+            reply(outcomes);
+          },
+        );
+      },
+      (outcomes) => {
+        const lost = outcomes === "failed";
+        const landed = lost ? [...this.#up.land(), ...this.#up.abandon()] : this.#up.land();
+        landed.forEach((parcel, index) => {
+          const outcome = lost ? undefined : outcomes[index];
+          this.#outcome(parcel, outcome ?? err({ name: "UNAVAILABLE", retryAfterMs: UNREACHABLE_RETRY_MS }));
+        });
+        this.#depart();
+      },
+    );
+  }
+
+  #outcome(parcel: Parcel, outcome: Result<StoredMessage>): void {
+    const { batch, index } = parcel;
+    batch.outcomes[index] = outcome;
+    batch.left -= 1;
+    if (batch.left === 0) {
+      batch.reply(batch.outcomes);
+    }
+  }
+
+  // ---- down
+
+  #newCore(): ShardCore {
+    const core = new ShardCore();
+    this.#sim.plant.shard?.(core);
+    for (const userId of this.#registered) {
+      core.join(userId);
+    }
+    return core;
+  }
+
+  #step(work: (core: ShardCore, nowMs: number) => void): void {
+    work(this.#core, this.#sim.kernel.ms);
+    for (const effect of this.#core.takeEffects()) {
+      this.#carryOut(effect);
+    }
+    const handedOver = this.#core.handedOver(this.#sim.kernel.ms);
+    for (const owed of this.#owed.filter(({ toSeqId }) => toSeqId <= handedOver)) {
+      owed.reply(true);
+    }
+    this.#owed = this.#owed.filter(({ toSeqId }) => toSeqId > handedOver);
+  }
+
+  #carryOut(effect: ShardEffect): void {
+    const sim = this.#sim;
+    if (sim.kernel.verbose) {
+      const to = effect.kind === "deliver" ? `${effect.to} to ${effect.userIds.join(",")}` : "";
+      sim.kernel.say(`${this.name} wants ${effect.kind} ${to}`);
+    }
+    switch (effect.kind) {
+      case "broadcast":
+        // Passive sockets: nobody in the simulation opens one.
+        return;
+      case "deliver":
+        for (const userId of effect.userIds) {
+          const user = sim.user(userId);
+          call<number>(
+            sim,
+            this,
+            user,
+            "deliver",
+            (reply) => user.deliverMessages(effect.messages, reply),
+            (sockets) => this.#step((core, now) => core.answered(userId, effect.to, sockets, now)),
+          );
+        }
+        return;
+      case "pull": {
+        const room = sim.room(WORLD_ROOM_ID);
+        return call<{ messages: StoredMessage[]; headSeqId: number }>(
+          sim,
+          this,
+          room,
+          "readLog",
+          (reply) => room.step((core) => core.readLog(effect.after, PULL_ROWS), reply),
+          (page) =>
+            this.#step((core, now) =>
+              page === "failed" ? core.pulled("failed", 0, now) : core.pulled(page.messages, page.headSeqId, now),
+            ),
+        );
+      }
+      case "timer": {
+        const { life } = this;
+        sim.kernel.after(effect.inMs * MS, "shard timer", this.name, () => {
+          if (this.life === life) {
+            this.#step((core, now) => core.onTimer(now));
+          }
+        });
+        return;
+      }
+      case "forget":
+        this.#registered.delete(effect.userId);
+    }
+  }
+}

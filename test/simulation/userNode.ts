@@ -1,0 +1,487 @@
+/**
+ * A user's object, as src/objects/UserSession.ts: sockets of all devices, the presence lease, the
+ * registration with the world's shard, and `SendDesk` on the way to the rooms. Sockets and the
+ * lease's alarm outlive hibernation; everything else here is memory.
+ */
+import type { Actor, SendCommand } from "../../src/domain/commands.ts";
+import { GHOST_AFTER_MS, HEARTBEAT_SECONDS, PRESENCE_RENEW_MS } from "../../src/domain/presence.ts";
+import { messageFor, WORLD_ROOM_ID, type StoredMessage } from "../../src/domain/records.ts";
+import { markRead } from "../../src/domain/roomChanges.ts";
+import { SendDesk } from "../../src/domain/sendDesk.ts";
+import { toWireError, type Fault, type Result } from "../../src/protocol/errors.ts";
+import type { ClientFrame, ServerFrame } from "../../src/protocol/frames.ts";
+import type { Message } from "../../src/protocol/things.ts";
+import { MS, SECOND } from "./kernel.ts";
+import { call, Peer, type Reply } from "./net.ts";
+import type { Sim } from "./sim.ts";
+import { answerSync } from "./syncing.ts";
+import type { Wire } from "./wire.ts";
+
+const ECHO_MEMORY = 256;
+const ABNORMAL = 1006;
+const SLOW_CONSUMER = 4019;
+/** A presence or a registration that could not be written is written again after this time. */
+const REWRITE_MS = 1_000;
+/**
+ * A new life of the object does not know what its last one delivered. Rooms give a cache pipeline up (and deliver
+ * again to everybody who is online) when it takes longer than this; before that, an old head may still be in the cache.
+ */
+const AFTERLIFE_MS = 250;
+/** The platform hibernates after ten idle seconds; a part of that is enough to meet every race. */
+const IDLE_US = SECOND;
+
+export class UserNode extends Peer {
+  readonly #sim: Sim;
+  readonly #wires = new Set<Wire>();
+  #desk: SendDesk<Wire>;
+  readonly actor: Actor;
+  /** Newest sequences that passed through: a device that connects now must not be told an older head. */
+  readonly heads = new Map<string, number>();
+  readonly #echoed = new Set<string>();
+  /** Rooms and shard know that we are here. */
+  #greeted = false;
+  #presence = new Writer();
+  #world = new Writer();
+  #renewalArmed = false;
+  /** Nothing of an earlier life is known. */
+  #fresh = true;
+  /** From when on the cache's heads are at least as new as what an earlier life delivered, virtual microseconds. */
+  trustCacheAt = 0;
+  #busyAt = 0;
+
+  constructor(sim: Sim, userId: string) {
+    super(userId);
+    this.#sim = sim;
+    this.actor = { userId, isGuest: false, isAdmin: false };
+    this.#desk = this.#newDesk();
+  }
+
+  // ---- sockets
+
+  /**
+   * An upgrade: the socket is open at once, so that whoever delivers from now on finds it; but `connected`, on which the
+   * client asks for what it missed, comes only when rooms and shard know that we are here.
+   */
+  accept(wire: Wire): void {
+    this.#busyAt = this.#sim.kernel.now;
+    this.#prune();
+    const first = this.#wires.size === 0;
+    this.#wires.add(wire);
+    if (this.#sim.kernel.verbose) {
+      this.#sim.kernel.say(`${this.name} accepts ${wire.device.name}`);
+    }
+    if (!first && this.#greeted) {
+      this.#greet([wire]);
+      return;
+    }
+    this.#armRenewal();
+    let left = 2;
+    const ready = (): void => {
+      left -= 1;
+      if (left === 0) {
+        this.#greeted = true;
+        this.#greet([wire]);
+      }
+    };
+    this.#writePresence(ready);
+    this.#followWorld(ready);
+  }
+
+  frame(wire: Wire, frame: ClientFrame): void {
+    this.#busyAt = this.#sim.kernel.now;
+    switch (frame.type) {
+      case "send-message": {
+        const { conversationId, clientMsgId, messageType, content } = frame.data;
+        const command: SendCommand = { actor: this.actor, clientMsgId, messageType, content };
+        if (frame.data.replyTo !== undefined) {
+          command.replyTo = frame.data.replyTo;
+        }
+        if (frame.data.mentions !== undefined) {
+          command.mentions = frame.data.mentions;
+        }
+        this.#desk.submit(wire, conversationId, command, this.#sim.kernel.ms);
+        return;
+      }
+      case "mark-read":
+        return this.#markRead(frame.data.conversationId, frame.data.seqId);
+      case "sync":
+        return answerSync(this.#sim, this, frame.data, (answer) => {
+          wire.down([
+            typeof answer === "string"
+              ? { type: "error", data: { error: toWireError({ name: "UNAVAILABLE" }, "r"), ref: frame.id } }
+              : { type: "sync-result", data: answer, ref: frame.id },
+          ]);
+        });
+      case "typing":
+      case "subscribe":
+      case "unsubscribe":
+      case "ping":
+        return;
+    }
+  }
+
+  /** A socket went away. Only the last one that goes matters. */
+  left(): void {
+    this.#prune();
+    if (this.#wires.size === 0) {
+      this.#greeted = false;
+      this.#writePresence(() => undefined);
+      this.#followWorld(() => undefined);
+    }
+  }
+
+  /** Dies: its sockets break, its memory is gone, its rows and its alarm stay. */
+  crash(): void {
+    if (this.#sim.kernel.verbose) {
+      this.#sim.kernel.say(`${this.name} crashes`);
+    }
+    for (const wire of this.#wires) {
+      wire.closeFromUser(ABNORMAL);
+    }
+    this.#wires.clear();
+    this.#lose();
+    this.forget();
+  }
+
+  /** Forgets its memory while nothing is under way; sockets stay. */
+  hibernate(): boolean {
+    const idleUs = this.#sim.kernel.now - this.#busyAt;
+    if (this.#fresh || idleUs < IDLE_US || this.busy > 0 || this.calls.size > 0) {
+      return false;
+    }
+    this.#lose();
+    this.life += 1;
+    return true;
+  }
+
+  // ---- calls
+
+  /** Frames to all sockets; answers how many were open. */
+  deliver(frames: readonly ServerFrame[], reply: Reply<number>): void {
+    reply(this.#send(frames));
+  }
+
+  /** Messages of one room. A slow or silent receiver has taken them all the same. */
+  deliverMessages(messages: readonly StoredMessage[], reply: Reply<number>): void {
+    const sim = this.#sim;
+    for (const message of messages) {
+      sim.ledger.arrives(this.name, message);
+    }
+    const last = messages.at(-1);
+    if (last !== undefined) {
+      this.#note(last.conversationId, last.seqId);
+    }
+    const sockets = this.#send([messagesFrame(messages)]);
+    if (sim.kernel.verbose) {
+      const seqIds = messages.map((message) => message.seqId).join(",");
+      sim.kernel.say(`${this.name} takes ${last?.conversationId} ${seqIds} for ${sockets} sockets`);
+    }
+    if (sockets === 0) {
+      // A room thought that we are here: after a crash, or in the moment of leaving.
+      this.#writePresence(() => undefined);
+    }
+    if (sim.hit("receiverSilent")) {
+      return;
+    }
+    if (sim.hit("receiverSlow")) {
+      const { life } = this;
+      sim.kernel.after(sim.random.between(100, 8_000) * MS, "slow", this.name, () => {
+        if (this.life === life) {
+          reply(sockets);
+        }
+      });
+      return;
+    }
+    reply(sockets);
+  }
+
+  // ---- sends
+
+  #newDesk(): SendDesk<Wire> {
+    return new SendDesk<Wire>(
+      this.#sim.sendLimits,
+      {
+        append: (conversationId, sends) => this.#append(conversationId, sends),
+        answer: (wire, conversationId, send, outcome) => this.#answer(wire, conversationId, send, outcome),
+      },
+      this.#sim.kernel.ms,
+    );
+  }
+
+  #append(conversationId: string, sends: SendCommand[]): void {
+    const sim = this.#sim;
+    const landed = (outcomes: Result<StoredMessage>[] | "failed"): void =>
+      this.#desk.landed(conversationId, outcomes, sim.kernel.ms);
+    if (conversationId === WORLD_ROOM_ID) {
+      const shard = sim.shardOf(this.name);
+      call<Result<StoredMessage>[]>(sim, this, shard, "shard send", (reply) => shard.send(sends, reply), landed);
+      return;
+    }
+    const room = sim.room(conversationId);
+    call<Result<StoredMessage>[]>(
+      sim,
+      this,
+      room,
+      "append",
+      (reply) => {
+        sim.ledger.offered(room.id, sends);
+        room.step(
+          (core, now) => core.append(sends, now),
+          (outcomes) => {
+            sim.ledger.promised(room.id, sends, outcomes);
+            reply(outcomes);
+          },
+        );
+      },
+      landed,
+    );
+  }
+
+  #answer(wire: Wire, conversationId: string, send: SendCommand, outcome: Result<StoredMessage>): void {
+    const { clientMsgId } = send;
+    if (!outcome.ok) {
+      wire.down([messageError(clientMsgId, conversationId, outcome.fault)]);
+      return;
+    }
+    const message = outcome.value;
+    const { messageId, seqId, createdAt } = message;
+    wire.down([
+      { type: "message-ack", data: { clientMsgId, conversationId, status: "sent", messageId, seqId, createdAt } },
+    ]);
+    this.#note(conversationId, seqId);
+    // World readers get it with everyone else, from the shard.
+    if (conversationId === WORLD_ROOM_ID || this.#echoed.has(messageId)) {
+      return;
+    }
+    this.#echoed.add(messageId);
+    if (this.#echoed.size > ECHO_MEMORY) {
+      const [oldest] = this.#echoed;
+      this.#echoed.delete(oldest ?? "");
+    }
+    for (const other of this.#wires) {
+      if (other !== wire) {
+        other.down([{ type: "new-message", data: { message: messageFor(message, this.name) } }]);
+      }
+    }
+  }
+
+  #markRead(conversationId: string, seqId: number): void {
+    const sim = this.#sim;
+    const room = sim.room(conversationId);
+    if (conversationId === WORLD_ROOM_ID) {
+      return;
+    }
+    call<number | undefined>(
+      sim,
+      this,
+      room,
+      "markRead",
+      (reply) =>
+        room.step(
+          (core, now) => {
+            const marked = markRead(core, this.actor, seqId, false, now);
+            return marked.ok ? marked.value.value.readSeqId : undefined;
+          },
+          (readSeqId) => {
+            if (typeof readSeqId === "number") {
+              sim.ledger.read(room.id, this.name, readSeqId);
+            }
+            reply(readSeqId);
+          },
+        ),
+      () => undefined,
+    );
+  }
+
+  // ---- presence and the world's shard
+
+  get #present(): boolean {
+    this.#prune();
+    return this.#wires.size > 0;
+  }
+
+  /** One after the other; what is written is what is true when the write leaves. */
+  #writePresence(done: () => void): void {
+    const { cache } = this.#sim;
+    this.#presence.write(this, done, (finished) => {
+      call<boolean>(
+        this.#sim,
+        this,
+        cache,
+        "presence",
+        (reply) => {
+          cache.setOnline(this.name, () => this.#present, reply);
+        },
+        (answer) => {
+          if (this.#fresh && answer !== false) {
+            this.trustCacheAt = this.#sim.kernel.now + AFTERLIFE_MS * MS;
+          }
+          this.#fresh = false;
+          if (answer === "failed" && this.#present) {
+            this.#later(() => this.#writePresence(() => this.#greet([...this.#wires])));
+          }
+          finished();
+        },
+      );
+    });
+  }
+
+  #followWorld(done: () => void): void {
+    const shard = this.#sim.shardOf(this.name);
+    this.#world.write(this, done, (finished) => {
+      const wanted = this.#present;
+      call<true>(
+        this.#sim,
+        this,
+        shard,
+        "follow",
+        (reply) => {
+          if (wanted) {
+            shard.register(this.name, reply);
+          } else {
+            shard.unregister(this.name, reply);
+          }
+        },
+        (answer) => {
+          if (answer === "failed" && wanted) {
+            this.#later(() => this.#followWorld(() => this.#greet([...this.#wires])));
+          }
+          finished();
+        },
+      );
+    });
+  }
+
+  #later(again: () => void): void {
+    const { life } = this;
+    this.busy += 1;
+    this.#sim.kernel.after(REWRITE_MS * MS, "write again", this.name, () => {
+      if (this.life === life) {
+        this.busy -= 1;
+        again();
+      }
+    });
+  }
+
+  /** `connected` also makes a client ask for what it missed: sent again when presence was late. */
+  #greet(wires: readonly Wire[]): void {
+    const data = {
+      userId: this.name,
+      deviceId: "d",
+      serverTime: this.#sim.kernel.ms,
+      heartbeatSeconds: HEARTBEAT_SECONDS,
+    };
+    for (const wire of wires) {
+      wire.down([{ type: "connected", data }]);
+    }
+  }
+
+  /** The alarm of the lease: it is a row, so it outlives this memory. */
+  #armRenewal(): void {
+    if (this.#renewalArmed) {
+      return;
+    }
+    this.#renewalArmed = true;
+    this.#sim.kernel.after(
+      PRESENCE_RENEW_MS * MS,
+      "renewal",
+      this.name,
+      () => {
+        this.#renewalArmed = false;
+        this.#sweepGhosts();
+        if (this.#wires.size > 0) {
+          this.#armRenewal();
+          this.#writePresence(() => undefined);
+          this.#followWorld(() => undefined);
+        }
+      },
+      true,
+    );
+  }
+
+  #sweepGhosts(): void {
+    for (const wire of this.#wires) {
+      if (this.#sim.kernel.now - wire.lastPingAt > GHOST_AFTER_MS * MS) {
+        wire.closeFromUser(SLOW_CONSUMER);
+      }
+    }
+    this.left();
+  }
+
+  // ---- small things
+
+  #send(frames: readonly ServerFrame[]): number {
+    this.#busyAt = this.#sim.kernel.now;
+    this.#prune();
+    for (const wire of this.#wires) {
+      wire.down(frames);
+    }
+    return this.#wires.size;
+  }
+
+  #prune(): void {
+    for (const wire of this.#wires) {
+      if (!wire.serverOpen) {
+        this.#wires.delete(wire);
+      }
+    }
+  }
+
+  #note(conversationId: string, seqId: number): void {
+    this.heads.set(conversationId, Math.max(this.heads.get(conversationId) ?? 0, seqId));
+  }
+
+  #lose(): void {
+    this.#desk = this.#newDesk();
+    this.heads.clear();
+    this.#echoed.clear();
+    this.#greeted = this.#wires.size > 0;
+    this.#presence = new Writer();
+    this.#world = new Writer();
+    this.#fresh = true;
+    this.trustCacheAt = 0;
+  }
+}
+
+/** Writes of one thing, one after the other; the last one tells the present truth. */
+class Writer {
+  #running = false;
+  #waiting: (() => void)[] = [];
+
+  write(owner: Peer, done: () => void, start: (finished: () => void) => void): void {
+    if (this.#running) {
+      this.#waiting.push(() => this.write(owner, done, start));
+      return;
+    }
+    this.#running = true;
+    start(() => {
+      this.#running = false;
+      done();
+      this.#waiting.shift()?.();
+    });
+  }
+}
+
+/** As src/platform/frameText.ts: nobody but the sender's own sockets learns the sender's key. */
+const hidden = new WeakMap<StoredMessage, Message>();
+
+function withoutKey(message: StoredMessage): Message {
+  const known = hidden.get(message);
+  if (known !== undefined) {
+    return known;
+  }
+  const { clientMsgId: _hidden, ...rest } = message;
+  hidden.set(message, rest);
+  return rest;
+}
+
+function messagesFrame(messages: readonly StoredMessage[]): ServerFrame {
+  const [first] = messages;
+  return messages.length === 1 && first !== undefined
+    ? { type: "new-message", data: { message: withoutKey(first) } }
+    : { type: "new-messages", data: { messages: messages.map(withoutKey) } };
+}
+
+function messageError(clientMsgId: string, conversationId: string, fault: Fault): ServerFrame {
+  return { type: "message-error", data: { clientMsgId, conversationId, error: toWireError(fault, "r") } };
+}
