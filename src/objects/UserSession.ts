@@ -102,7 +102,8 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
   /** Upgrade. The gateway checked the token's signature; the device must still be signed in. */
   override async fetch(request: Request): Promise<Response> {
     const deviceId = request.headers.get("x-gochat-device") ?? "";
-    if (this.#accounts.signedIn(deviceId) === undefined) {
+    const account = this.#accounts.signedIn(deviceId);
+    if (account === undefined) {
       return new Response(null, { status: 401 });
     }
     this.#sockets.makeRoom(deviceId, this.#settings.limits.socketsPerDevice);
@@ -112,8 +113,9 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
     const { response, socket } = this.#sockets.accept(request, {
       version: 1,
       deviceId,
-      isGuest: request.headers.get("x-gochat-guest") === "1",
-      isAdmin: request.headers.get("x-gochat-role") === "admin",
+      // As the account is now: the token may be older than an upgrade or a new role.
+      isGuest: account.isGuest,
+      isAdmin: account.role === "admin",
       connectedAt: systemClock.now(),
       muted: [],
     });
