@@ -1,12 +1,11 @@
 /** History and sending. Rules: WIRE "Messages". */
 import { createRoute } from "@hono/zod-openapi";
-import type { HistoryPage } from "../domain/commands.ts";
-import { messageFor, type StoredMessage } from "../domain/records.ts";
+import { messageFor } from "../domain/records.ts";
 import { ConversationParams, MessageList, MessagesQuery } from "../protocol/rest.ts";
 import { Message, SendBody } from "../protocol/things.ts";
 import { fail, newRouter } from "./context.ts";
+import { completeHistory, type HistoryRange } from "./history.ts";
 import { answer, body, refusals } from "./route.ts";
-import type { Services } from "./services.ts";
 import { signedIn } from "./signedIn.ts";
 
 export const messages = newRouter();
@@ -32,7 +31,8 @@ messages.openapi(
     if (!page.ok) {
       return fail(c, page.fault);
     }
-    const rows = await withOlder(services, id, query, page.value);
+    const older = (range: HistoryRange) => services.repo.conversations.messages(id, range);
+    const rows = await completeHistory(page.value, query, older);
     return c.json({ items: rows.map((row) => messageFor(row, actor.userId)), nextCursor: null }, 200);
   },
 );
@@ -64,33 +64,3 @@ messages.openapi(
     return sent.ok ? c.json(sent.value, 201) : fail(c, sent.fault);
   },
 );
-
-type Range = { before?: number; after?: number; limit: number };
-
-/**
- * The room's page, completed from SQL where the page reaches behind the room's log: what has left the log is in SQL, and
- * the room has checked the membership.
- */
-async function withOlder(
-  services: Services,
-  conversationId: string,
-  range: Range,
-  page: HistoryPage,
-): Promise<StoredMessage[]> {
-  const { before = Number.MAX_SAFE_INTEGER, after, limit } = range;
-  const logged = page.messages;
-  const behind = Math.min(before, page.firstSeqId);
-  if (after !== undefined) {
-    if (after + 1 >= behind) {
-      return logged;
-    }
-    const older = await services.repo.conversations.messages(conversationId, { after, before: behind, limit });
-    return [...older, ...logged].slice(0, limit);
-  }
-  const missing = limit - logged.length;
-  if (missing <= 0 || behind <= 1) {
-    return logged;
-  }
-  const older = await services.repo.conversations.messages(conversationId, { before: behind, limit: missing });
-  return [...older, ...logged];
-}

@@ -63,27 +63,42 @@ export async function seenBy(
   return { heads: new Map(Object.entries(heads)), worldReadSeqId };
 }
 
+/** Rooms asked at one time for a last message that neither SQL nor the cache has. */
+const ROOMS_AT_ONCE = 50;
+
 /**
  * The items with their newest heads, and the last message of each. SQL is a moment behind the rooms; where it is, the
- * message comes from the cache, all of them with one pipeline. A cache that does not have it leaves SQL's.
+ * message comes from the cache, all of them with one pipeline, and what the cache does not have yet from its room.
  */
 export async function withNewest(
   services: Services,
   items: readonly ConversationItem[],
   heads: ReadonlyMap<string, number>,
 ): Promise<ConversationItem[]> {
-  const headed = items.map((item) => ({
+  const fresh = items.map((item) => ({
     ...item,
     headSeqId: Math.max(item.headSeqId, heads.get(item.conversation.conversationId) ?? 0),
   }));
-  const behind = headed.filter((item) => item.headSeqId > (item.lastMessage?.seqId ?? 0));
-  const newest = await newestInCache(services, behind);
-  return headed.map((item) => {
-    const cached = newest.get(item.conversation.conversationId);
-    return cached !== undefined && cached.seqId > (item.lastMessage?.seqId ?? 0)
-      ? { ...item, lastMessage: cached }
-      : item;
-  });
+  const isBehind = (item: ConversationItem): boolean => item.headSeqId > (item.lastMessage?.seqId ?? 0);
+  const take = (
+    item: ConversationItem & { lastMessage: StoredMessage | null },
+    newer: StoredMessage | undefined,
+  ): void => {
+    if (newer !== undefined && newer.seqId > (item.lastMessage?.seqId ?? 0)) {
+      item.lastMessage = newer;
+    }
+  };
+  const behind = fresh.filter(isBehind);
+  const cached = await newestInCache(services, behind);
+  for (const item of behind) {
+    take(item, cached.get(item.conversation.conversationId));
+  }
+  const still = behind.filter(isBehind);
+  for (let at = 0; at < still.length; at += ROOMS_AT_ONCE) {
+    const slice = still.slice(at, at + ROOMS_AT_ONCE);
+    await Promise.all(slice.map(async (item) => take(item, await newestInRoom(services, item))));
+  }
+  return fresh;
 }
 
 async function newestInCache(
@@ -98,11 +113,21 @@ async function newestInCache(
     const replies = await services.cache.pipeline(ids.map((id) => ["ZRANGE", CACHE_KEYS.hotMessages(id), -1, -1]));
     const found = replies.flatMap((reply) => (Array.isArray(reply) && typeof reply[0] === "string" ? reply[0] : []));
     // Only the rooms write there, from typed rows.
-    const messages = found.map((text) => JSON.parse(text) as StoredMessage);
-    return new Map(messages.map((message) => [message.conversationId, message]));
+    const newest = found.map((text) => JSON.parse(text) as StoredMessage);
+    return new Map(newest.map((message) => [message.conversationId, message]));
   } catch {
-    // A cache error is never a user's error (DESIGN section 4): the list shows SQL's last messages.
+    // A cache error is never a user's error (DESIGN section 4): the rooms are asked.
     return new Map();
+  }
+}
+
+async function newestInRoom(services: Services, item: ConversationItem): Promise<StoredMessage | undefined> {
+  try {
+    const log = await services.room(item.conversation.conversationId).readLog(item.headSeqId - 1, 1);
+    return log.messages.at(-1);
+  } catch {
+    // One room that does not answer must not cost the list: this entry shows SQL's last message.
+    return undefined;
   }
 }
 

@@ -1,0 +1,56 @@
+import { describe, it } from "vitest";
+import type { StoredMessage } from "../domain/records.ts";
+import { completeHistory, type HistoryRange } from "./history.ts";
+
+const HEAD = 10;
+
+function message(seqId: number): StoredMessage {
+  const messageId = `m${seqId}`;
+  return {
+    messageId,
+    conversationId: "group_x",
+    seqId,
+    senderId: "u",
+    messageType: "text",
+    content: "x",
+    createdAt: seqId,
+    clientMsgId: messageId,
+  };
+}
+
+/** What the contract says, over messages `first..HEAD`. */
+function page(first: number, { before = HEAD + 1, after, limit }: HistoryRange): StoredMessage[] {
+  const seqIds = Array.from({ length: HEAD - first + 1 }, (_, i) => first + i).filter(
+    (seqId) => seqId < before && seqId > (after ?? 0),
+  );
+  return (after === undefined ? seqIds.slice(-limit) : seqIds.slice(0, limit)).map(message);
+}
+
+describe("history behind the log", () => {
+  it("is the same wherever the log begins", async ({ expect }) => {
+    const bounds = [undefined, 0, 1, 3, 5, 9, 10, 11, 50];
+    for (const before of bounds) {
+      for (const after of bounds) {
+        for (const limit of [1, 3, 20]) {
+          const range = { before, after, limit };
+          const expected = page(1, range);
+          for (let first = 1; first <= HEAD + 1; first++) {
+            const logged = { messages: page(first, range), headSeqId: HEAD, firstSeqId: first };
+            const rows = await completeHistory(logged, range, (asked) => Promise.resolve(page(1, asked)));
+            expect(rows, JSON.stringify({ ...range, first })).toEqual(expected);
+          }
+        }
+      }
+    }
+  });
+
+  it("does not ask SQL for what the log has", async ({ expect }) => {
+    const never = (): Promise<StoredMessage[]> => Promise.reject(new Error("SQL was asked"));
+    const whole = (range: HistoryRange) =>
+      completeHistory({ messages: page(4, range), headSeqId: HEAD, firstSeqId: 4 }, range, never);
+    expect(await whole({ limit: 7 })).toHaveLength(7);
+    expect(await whole({ after: 3, limit: 50 })).toHaveLength(7);
+    expect(await whole({ before: 9, limit: 5 })).toHaveLength(5);
+    expect(await completeHistory({ messages: [], headSeqId: 0, firstSeqId: 1 }, { limit: 50 }, never)).toEqual([]);
+  });
+});
