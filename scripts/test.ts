@@ -11,7 +11,7 @@ import { join } from "node:path";
 
 const ROOT = join(import.meta.dirname, "..");
 
-const CHECKS = ["format", "lint", "types", "drift"];
+const CHECKS = ["format", "lint", "types", "drift", "docs:links"];
 /** Projects of vitest.config.ts. */
 const PROJECTS = ["unit", "workers", "simulation", "e2e", "chaos"];
 
