@@ -1,4 +1,4 @@
-/** The embedded cache: `CacheStore` objects, sharded by key, one call for each shard involved. */
+/** The embedded cache: `CacheStore` objects, sharded by key, one call for each shard involved (two where reads follow writes). */
 import { shardNumber } from "../domain/sharding.ts";
 import { cacheAt, type ObjectEnv } from "../platform/stubs.ts";
 import type { Cache, CacheCommand, CacheReply } from "./types.ts";
@@ -47,25 +47,50 @@ function merge(commands: readonly CacheCommand[], answered: { part: Part; reply:
   return replies;
 }
 
+const READS: ReadonlySet<CacheCommand[0]> = new Set(["GET", "MGET", "ZRANGE"]);
+
+/**
+ * Cuts a pipeline wherever a read follows a write. A room writes its head and then asks who is online, a session the other
+ * way round (docs/architecture.md): with keys on several shards a read that overtakes a write would lose a message.
+ */
+function stages(commands: readonly CacheCommand[]): [CacheCommand, number][][] {
+  const cut: [CacheCommand, number][][] = [];
+  let wrote = false;
+  commands.forEach((command, index) => {
+    const reads = READS.has(command[0]);
+    if (cut.length === 0 || (reads && wrote)) {
+      cut.push([]);
+      wrote = false;
+    }
+    cut.at(-1)?.push([command, index]);
+    wrote ||= !reads;
+  });
+  return cut;
+}
+
+async function ask(env: ObjectEnv, parts: readonly Part[]): Promise<{ part: Part; reply: CacheReply }[]> {
+  const byShard = Map.groupBy(parts, (part) => part.shard);
+  const answered = await Promise.all(
+    [...byShard].map(async ([shard, own]) => {
+      const replies = await cacheAt(env, shard).pipeline(own.map((part) => part.command));
+      return own.map((part, i) => ({ part, reply: replies[i] ?? null }));
+    }),
+  );
+  return answered.flat();
+}
+
 export function embeddedCache(env: ObjectEnv, shards: number): Cache {
   return {
     async pipeline(commands) {
       if (shards <= 1) {
         return cacheAt(env, 0).pipeline(commands);
       }
-      const byShard = new Map<number, Part[]>();
-      for (const part of commands.flatMap((command, index) => split(command, index, shards))) {
-        const parts = byShard.get(part.shard) ?? [];
-        parts.push(part);
-        byShard.set(part.shard, parts);
+      const answered = [];
+      for (const stage of stages(commands)) {
+        const parts = stage.flatMap(([command, index]) => split(command, index, shards));
+        answered.push(...(await ask(env, parts)));
       }
-      const answered = await Promise.all(
-        [...byShard].map(async ([shard, parts]) => {
-          const replies = await cacheAt(env, shard).pipeline(parts.map((part) => part.command));
-          return parts.map((part, i) => ({ part, reply: replies[i] ?? null }));
-        }),
-      );
-      return merge(commands, answered.flat());
+      return merge(commands, answered);
     },
   };
 }
