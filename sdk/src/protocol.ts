@@ -7,7 +7,9 @@ export type {
   Content,
   Conversation,
   Device,
+  ErrorBody,
   FriendRequest,
+  List,
   Member,
   Message,
   MessageType,
@@ -20,3 +22,19 @@ export type {
 
 /** One line of the conversation list. */
 export type ConversationItem = ListItem;
+
+export type {
+  AddMembersAnswer,
+  AuthAnswer,
+  ConversationAnswer,
+  ConversationBody,
+  Friend,
+  FriendRequestAnswer,
+  FriendRequestItem,
+  GuestAnswer,
+  LoginBody,
+  ProfileBody,
+  ReadAnswer,
+  RegisterBody,
+  UpgradeBody,
+} from "../../src/protocol/rest.ts";

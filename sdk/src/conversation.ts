@@ -1,0 +1,182 @@
+/** One conversation, as the application holds it. The same object for the same id. */
+import type { Chat } from "./chat.ts";
+import type { ChatEvents } from "./events.ts";
+import type {
+  AddMembersAnswer,
+  ConversationAnswer,
+  ConversationItem,
+  List,
+  Member,
+  Message,
+  ReadAnswer,
+  SendData,
+} from "./protocol.ts";
+import type { Sent } from "./sent.ts";
+
+/** Everybody's room. Source: DESIGN section 4. */
+export const WORLD_ROOM_ID = "world_chat_room";
+/** Above this a group is delivered through shards, which have sockets of their own. Source: DESIGN section 3. */
+const BIG_GROUP_MEMBERS = 500;
+
+export type SendOptions = {
+  /** `messageId` of a message of the same conversation. */
+  replyTo?: string;
+  /** User ids. */
+  mentions?: string[];
+  /** Default: made here. The same id again is the same message. */
+  clientMsgId?: string;
+};
+
+/** An image or a file that was uploaded before. */
+export type Attachment =
+  Extract<SendData, { messageType: "image" | "file" }> extends infer Sendable
+    ? Sendable extends { messageType: infer Type; content: infer Content }
+      ? { messageType: Type; content: Content }
+      : never
+    : never;
+
+export type Page = { cursor?: string; limit?: number };
+
+/** What a conversation needs of its client. */
+export type ConversationPorts = {
+  chat: Chat;
+  send(data: SendData): Sent;
+  newClientMsgId(): string;
+  markRead(conversationId: string, seqId: number): void;
+  typing(conversationId: string): void;
+  messages(conversationId: string): readonly Message[];
+  watch(conversationId: string): () => void;
+  item(conversationId: string): ConversationItem | undefined;
+};
+
+export class ConversationHandle {
+  readonly conversationId: string;
+  readonly #ports: ConversationPorts;
+
+  constructor(conversationId: string, ports: ConversationPorts) {
+    this.conversationId = conversationId;
+    this.#ports = ports;
+  }
+
+  /** As the list has it; undefined when it is not (yet) there. */
+  get item(): ConversationItem | undefined {
+    return this.#ports.item(this.conversationId);
+  }
+
+  /** The newest messages in memory, ascending, up to `keepMessages`. */
+  get messages(): readonly Message[] {
+    return this.#ports.messages(this.conversationId);
+  }
+
+  /**
+   * Sends a text or an attachment. Never throws for being offline: it waits, and is sent in order, once, whatever
+   * happens to the connection. `await sent.accepted` for its place.
+   */
+  send(content: string | Attachment, options: SendOptions = {}): Sent {
+    const common = {
+      clientMsgId: options.clientMsgId ?? this.#ports.newClientMsgId(),
+      conversationId: this.conversationId,
+      ...(options.replyTo === undefined ? {} : { replyTo: options.replyTo }),
+      ...(options.mentions === undefined ? {} : { mentions: options.mentions }),
+    };
+    return this.#ports.send(
+      typeof content === "string" ? { ...common, messageType: "text", content } : { ...common, ...content },
+    );
+  }
+
+  /** Coalesced, and only grows. Default: up to the newest message known. */
+  markRead(seqId?: number): void {
+    const upTo = seqId ?? this.item?.conversation.headSeqId;
+    if (upTo !== undefined && upTo > 0) {
+      this.#ports.markRead(this.conversationId, upTo);
+    }
+  }
+
+  /** Coalesced; call it with every key. */
+  typing(): void {
+    this.#ports.typing(this.conversationId);
+  }
+
+  /** A page of the log, ascending. `before` and `after` are exclusive sequences; neither: the newest. */
+  async history(page: { before?: number; after?: number; limit?: number } = {}): Promise<Message[]> {
+    const answer = await this.#call<List<Message>>("GET", "/messages", undefined, page);
+    return answer.items;
+  }
+
+  /** The whole log, ascending, page by page. */
+  async *log(after = 0): AsyncGenerator<Message, void, void> {
+    for (let cursor = after; ;) {
+      const page = await this.history({ after: cursor, limit: LOG_PAGE });
+      yield* page;
+      const last = page.at(-1);
+      if (last === undefined) {
+        return;
+      }
+      cursor = last.seqId;
+    }
+  }
+
+  /** The read pointer by REST: answers what is left unread. */
+  readNow(seqId: number): Promise<ReadAnswer> {
+    return this.#call<ReadAnswer>("PUT", "/read", { seqId });
+  }
+
+  info(): Promise<ConversationAnswer> {
+    return this.#call<ConversationAnswer>("GET", "");
+  }
+
+  members(page: Page = {}): Promise<List<Member>> {
+    return this.#call<List<Member>>("GET", "/members", undefined, page);
+  }
+
+  /** Who could not be added is in `failed`, with the code of the reason. */
+  addMembers(userIds: string[]): Promise<AddMembersAnswer> {
+    return this.#call<AddMembersAnswer>("POST", "/members", { userIds });
+  }
+
+  async removeMember(userId: string): Promise<void> {
+    await this.#call("DELETE", `/members/${encodeURIComponent(userId)}`);
+  }
+
+  async leave(): Promise<void> {
+    const { me } = this.#ports.chat;
+    if (me !== undefined) {
+      await this.removeMember(me.userId);
+    }
+  }
+
+  /** `message` events of this conversation only. Answers the way to end it. */
+  onMessage(listener: (event: ChatEvents["message"]) => void): () => void {
+    return this.#ports.chat.on("message", (event) => {
+      if (event.conversationId === this.conversationId) {
+        listener(event);
+      }
+    });
+  }
+
+  /**
+   * Reads a big room (the world, a group of more than 500) through a socket of its own while somebody watches; smaller
+   * conversations come with the user's socket anyway. Answers the way to end it.
+   */
+  watch(): () => void {
+    const big = this.conversationId === WORLD_ROOM_ID || (this.item?.conversation.memberCount ?? 0) > BIG_GROUP_MEMBERS;
+    return big ? this.#ports.watch(this.conversationId) : () => undefined;
+  }
+
+  #call<T>(
+    method: "GET" | "POST" | "PUT" | "DELETE",
+    path: string,
+    body?: unknown,
+    query?: Record<string, string | number | undefined>,
+  ): Promise<T> {
+    return this.#ports.chat.call<T>(
+      method,
+      `/conversations/${encodeURIComponent(this.conversationId)}${path}`,
+      body,
+      query,
+    );
+  }
+}
+
+/** The most that one page may hold. Source: WIRE "Things", list answers. */
+const LOG_PAGE = 200;
