@@ -16,7 +16,6 @@ interface Outcome {
 const checks: [file: string, repair: string, check: () => Outcome][] = [
   ["worker-configuration.d.ts", "npm run types:worker", () => npmRun("types:worker", "--check")],
   ["docs/", "npm run docs:generate", () => npmRun("docs:generate", "--check")],
-  ["links and names in *.md", "by hand, npm run docs:links says what", () => npmRun("docs:links")],
   [MIGRATIONS, "npm run db:generate", migrationsFitTheSchema],
 ];
 
