@@ -72,8 +72,8 @@ export class SessionPresence {
     const { sockets, armAlarm } = this.#parts;
     this.#sweepGhosts();
     if (sockets.open().length > 0) {
-      await this.#write(true);
-      await armAlarm(PRESENCE_RENEW_MS);
+      // The registration as well: a shard forgets who did not answer for a while.
+      await Promise.all([this.#write(true), armAlarm(PRESENCE_RENEW_MS), this.followWorld()]);
     } else {
       await this.#goOffline();
     }
@@ -84,6 +84,11 @@ export class SessionPresence {
     if (this.#parts.store.fact("presence") !== undefined) {
       this.#parts.later(this.#write(false));
     }
+  }
+
+  /** Before a socket is accepted that wants the world, which none has wanted so far. */
+  joinWorld(): Promise<void> {
+    return this.#register(true);
   }
 
   /** Registered with the world's shard while any socket wants the world here. */

@@ -109,6 +109,9 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
     this.#sockets.makeRoom(deviceId, this.#settings.limits.socketsPerDevice);
     if (this.#sockets.open().length === 0) {
       await this.#presence.arrive();
+    } else if (!this.#sockets.anyWants(WORLD_ROOM_ID)) {
+      // The others have all unsubscribed from the world; a new socket has not.
+      await this.#presence.joinWorld();
     }
     const { response, socket } = this.#sockets.accept(request, {
       version: 1,
