@@ -79,6 +79,12 @@ export const jsonBody = createMiddleware<HttpEnv>(async (c, next) => {
   if (text === "not text") {
     return fail(c, { name: "INVALID_INPUT", fields: [{ path: "", message: "the body is not UTF-8" }] });
   }
+  if (text === "broken") {
+    return fail(c, {
+      name: "INVALID_INPUT",
+      fields: [{ path: "", message: "the body ended early or was badly chunked" }],
+    });
+  }
   const { value } = text;
   if (value !== "" && !JSON_TYPE.test(c.req.header("Content-Type") ?? "")) {
     return fail(c, { name: "UNSUPPORTED_MEDIA_TYPE" });
@@ -92,18 +98,26 @@ export const jsonBody = createMiddleware<HttpEnv>(async (c, next) => {
 });
 
 /** The body as text, read no further than the limit. */
-async function readText(request: Request, limitBytes: number): Promise<{ value: string } | "too large" | "not text"> {
+async function readText(
+  request: Request,
+  limitBytes: number,
+): Promise<{ value: string } | "too large" | "not text" | "broken"> {
   if (Number(request.headers.get("Content-Length") ?? 0) > limitBytes) {
     return "too large";
   }
   const chunks: Uint8Array[] = [];
   let bytes = 0;
-  for await (const chunk of request.body ?? []) {
-    bytes += chunk.byteLength;
-    if (bytes > limitBytes) {
-      return "too large";
+  try {
+    for await (const chunk of request.body ?? []) {
+      bytes += chunk.byteLength;
+      if (bytes > limitBytes) {
+        return "too large";
+      }
+      chunks.push(chunk);
     }
-    chunks.push(chunk);
+  } catch {
+    // The sender's connection, not one of ours: to be reported as theirs, not as an outage.
+    return "broken";
   }
   try {
     const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: false });
