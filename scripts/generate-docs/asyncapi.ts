@@ -228,7 +228,8 @@ export function asyncApiYaml(command: string): string {
       bus: {
         host: "127.0.0.1:9092",
         protocol: "kafka",
-        description: "With BUS=kafka. By default each topic is a Cloudflare queue: `x-queue` has its name.",
+        description:
+          "In this release each topic is a Cloudflare queue, whose name is in `x-queue`; an adapter for Kafka is not here yet.",
       },
     },
     channels: channels(),
