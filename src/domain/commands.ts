@@ -36,6 +36,8 @@ export type CreateRoom = {
   /** Creator first; the owner of a group. At most `maxMembers` ids, no repetition. */
   memberIds: string[];
   maxMembers?: number;
+  announcement?: string;
+  joinApproval?: boolean;
 };
 
 /**

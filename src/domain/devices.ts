@@ -5,9 +5,8 @@
  */
 import { err, ok, type Result } from "../protocol/errors.ts";
 
-/** Source of both: WIRE "Accounts". */
-export const REFRESH_LIFE_MS = 30 * 24 * 3_600_000;
-export const DEVICES_PER_KIND = 5;
+/** Settings with their defaults in `src/platform/settings.ts`. Source of both: WIRE "Accounts". */
+export type DeviceLimits = { refreshTokenMs: number; devicesPerKind: number };
 
 export type DeviceKind = "web" | "ios" | "android" | "desktop" | "bot";
 
@@ -17,6 +16,8 @@ export type DeviceRow = {
   name?: string;
   createdAt: number;
   lastSeenAt: number;
+  /** Access tokens issued before belong to an earlier sign-in of the same device, and are dead. */
+  validFrom: number;
 };
 
 export type RefreshRow = { hash: string; deviceId: string; used: boolean; expiresAt: number };
@@ -39,6 +40,7 @@ export function signIn(
   wish: { id?: string; kind?: DeviceKind; name?: string },
   newDeviceId: string,
   tokenHash: string,
+  limits: DeviceLimits,
   now: number,
 ): { device: DeviceRow; replaced: string[] } {
   const known = wish.id === undefined ? undefined : store.device(wish.id);
@@ -49,6 +51,8 @@ export function signIn(
     ...(name === undefined ? {} : { name }),
     createdAt: known?.createdAt ?? now,
     lastSeenAt: now,
+    // Signed in again without having signed out: tokens of before go on.
+    validFrom: known?.validFrom ?? now,
   };
   const replaced: string[] = [];
   if (known !== undefined) {
@@ -59,7 +63,7 @@ export function signIn(
     .devices()
     .filter((row) => row.kind === device.kind && row.deviceId !== device.deviceId)
     .toSorted((a, b) => a.lastSeenAt - b.lastSeenAt || a.createdAt - b.createdAt);
-  for (const row of sameKind.slice(0, Math.max(0, sameKind.length - DEVICES_PER_KIND + 1))) {
+  for (const row of sameKind.slice(0, Math.max(0, sameKind.length - limits.devicesPerKind + 1))) {
     store.deleteDevice(row.deviceId);
     replaced.push(row.deviceId);
   }
@@ -68,7 +72,7 @@ export function signIn(
     hash: tokenHash,
     deviceId: device.deviceId,
     used: false,
-    expiresAt: now + REFRESH_LIFE_MS,
+    expiresAt: now + limits.refreshTokenMs,
   });
   return { device, replaced };
 }
@@ -81,6 +85,7 @@ export function rotate(
   store: DeviceStore,
   presentedHash: string,
   nextHash: string,
+  limits: DeviceLimits,
   now: number,
 ): { result: Result<DeviceRow>; revoked?: string } {
   const row = store.refresh(presentedHash);
@@ -100,7 +105,7 @@ export function rotate(
     hash: nextHash,
     deviceId: device.deviceId,
     used: false,
-    expiresAt: now + REFRESH_LIFE_MS,
+    expiresAt: now + limits.refreshTokenMs,
   });
   store.pruneRefresh(now);
   const seen = { ...device, lastSeenAt: now };

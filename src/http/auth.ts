@@ -250,11 +250,12 @@ async function signIn(c: Ctx, user: UserRow, device: DeviceWish): Promise<Result
 async function tokensFor(c: Ctx, user: UserRow, signed: SignedIn): Promise<AuthAnswer> {
   const { tokens, clock, settings } = c.get("services");
   const { userId, role, isGuest } = user;
-  const { deviceId, refreshToken } = signed;
+  const { deviceId, refreshToken, validFrom } = signed;
+  const issuedAt = Math.max(clock.now(), validFrom);
   return {
     user: presentSelf(user),
     deviceId,
-    accessToken: await tokens.sign({ userId, deviceId, role, isGuest, issuedAt: clock.now() }),
+    accessToken: await tokens.sign({ userId, deviceId, role, isGuest, issuedAt }),
     refreshToken,
     expiresIn: Math.floor(settings.limits.accessTokenMs / 1000),
   };

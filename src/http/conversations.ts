@@ -143,7 +143,14 @@ async function makeGroup(c: Ctx, wish: Extract<ConversationBody, { type: 2 }>): 
     return err({ name: first, fields: [...refused.keys()].map((userId) => ({ path: "memberIds", message: userId })) });
   }
   const group = room(newGroupId(clock.now()));
-  const made = await group.create({ type: GROUP, name: wish.name, memberIds: [actor.userId, ...others], maxMembers });
+  const made = await group.create({
+    type: GROUP,
+    name: wish.name,
+    memberIds: [actor.userId, ...others],
+    maxMembers,
+    ...(wish.announcement === undefined ? {} : { announcement: wish.announcement }),
+    ...(wish.joinApproval === undefined ? {} : { joinApproval: wish.joinApproval }),
+  });
   if (!made.ok) {
     return made;
   }

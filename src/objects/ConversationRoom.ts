@@ -19,13 +19,13 @@ import type {
 } from "../domain/commands.ts";
 import { PRESENCE_TTL_MS } from "../domain/presence.ts";
 import type { MemberState, StoredMessage } from "../domain/records.ts";
-import { HOT_MESSAGES, RoomCore, type RoomEffect } from "../domain/room.ts";
+import { RoomCore, type RoomEffect } from "../domain/room.ts";
 import { addMembers, createConversation, markRead, removeMember } from "../domain/roomChanges.ts";
 import { requireMember } from "../domain/membership.ts";
 import { systemClock } from "../platform/clock.ts";
 import { messagesFrame } from "../platform/frameText.ts";
 import type { RoomRpc } from "../platform/rpc.ts";
-import { cacheShards } from "../platform/settings.ts";
+import { settingsOf } from "../platform/settings.ts";
 import { sessionOf } from "../platform/stubs.ts";
 import type { Result } from "../protocol/errors.ts";
 import { ok } from "../protocol/errors.ts";
@@ -47,9 +47,14 @@ export class ConversationRoom extends DurableObject<Env> implements RoomRpc {
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     this.#bus = queuesBus(env);
-    this.#cache = embeddedCache(env, cacheShards(env));
+    const { limits, cacheShards } = settingsOf(env);
+    this.#cache = embeddedCache(env, cacheShards);
     const store = new RoomSqlStore(ctx.storage);
-    this.#core = new RoomCore(ctx.id.name ?? "", store, Math.random, systemClock.now());
+    this.#core = new RoomCore(ctx.id.name ?? "", store, Math.random, systemClock.now(), {
+      directDelivery: limits.directFanout,
+      dedupeWindowMs: limits.dedupeMs,
+      hotMessages: limits.hotMessages,
+    });
     this.#apply();
   }
 
@@ -244,7 +249,7 @@ export class ConversationRoom extends DurableObject<Env> implements RoomRpc {
       commands.push([
         "ZADD",
         CACHE_KEYS.hotMessages(id),
-        HOT_MESSAGES,
+        settingsOf(this.env).limits.hotMessages,
         ...effect.messages.flatMap((message) => [message.seqId, JSON.stringify(message)]),
       ]);
     }

@@ -1,6 +1,6 @@
 /** Devices and refresh tokens of one user: the rules of `src/domain/devices.ts`, and closing sockets. */
 import { createHash } from "node:crypto";
-import { rotate, signIn } from "../domain/devices.ts";
+import { rotate, signIn, type DeviceLimits } from "../domain/devices.ts";
 import { systemClock } from "../platform/clock.ts";
 import { newId, randomToken } from "../platform/ids.ts";
 import type { DeviceWish, SignedIn, SignInUser } from "../platform/rpc.ts";
@@ -16,16 +16,23 @@ export class SessionAccounts {
   readonly #userId: string;
   readonly #store: SessionSqlStore;
   readonly #sockets: SessionSockets;
+  readonly #limits: DeviceLimits;
 
-  constructor(userId: string, store: SessionSqlStore, sockets: SessionSockets) {
+  constructor(userId: string, store: SessionSqlStore, sockets: SessionSockets, limits: DeviceLimits) {
     this.#userId = userId;
     this.#store = store;
     this.#sockets = sockets;
+    this.#limits = limits;
   }
 
-  /** The account behind a device that is signed in, else undefined. */
-  signedIn(deviceId: string): SignInUser | undefined {
-    return this.#store.device(deviceId) === undefined ? undefined : this.#store.fact("account");
+  /**
+   * The account behind an access token: its device is signed in, by the sign-in that the token came
+   * from or one before it was refreshed. Else undefined.
+   * @param issuedAtMs when the token was made, epoch milliseconds
+   */
+  signedIn(deviceId: string, issuedAtMs: number): SignInUser | undefined {
+    const device = this.#store.device(deviceId);
+    return device !== undefined && issuedAtMs >= device.validFrom ? this.#store.fact("account") : undefined;
   }
 
   signIn(user: SignInUser, wish: DeviceWish): Result<SignedIn> {
@@ -33,14 +40,14 @@ export class SessionAccounts {
     const now = systemClock.now();
     const { device, replaced } = this.#store.transaction(() => {
       this.#store.saveFact("account", user);
-      return signIn(this.#store, wish, newId(now), hashOf(token), now);
+      return signIn(this.#store, wish, newId(now), hashOf(token), this.#limits, now);
     });
     for (const deviceId of replaced) {
       const sockets = this.#sockets.ofDevice(deviceId);
       this.#sockets.send(sockets, { type: "session-replaced", data: {} });
       this.#sockets.closeDevice(deviceId, "SESSION_REPLACED");
     }
-    return ok({ deviceId: device.deviceId, refreshToken: token });
+    return ok({ deviceId: device.deviceId, refreshToken: token, validFrom: device.validFrom });
   }
 
   refresh(presented: string): Result<SignedIn & { user: SignInUser }> {
@@ -51,7 +58,7 @@ export class SessionAccounts {
     }
     const token = this.#newToken();
     const { result, revoked } = this.#store.transaction(() =>
-      rotate(this.#store, hashOf(presented), hashOf(token), systemClock.now()),
+      rotate(this.#store, hashOf(presented), hashOf(token), this.#limits, systemClock.now()),
     );
     if (revoked !== undefined) {
       log("warn", "a used refresh token came back, its family is revoked", {
@@ -61,12 +68,17 @@ export class SessionAccounts {
       this.#sockets.closeDevice(revoked, "UNAUTHENTICATED");
     }
     return result.ok
-      ? ok({ deviceId: result.value.deviceId, refreshToken: token, user })
+      ? ok({
+          deviceId: result.value.deviceId,
+          refreshToken: token,
+          validFrom: result.value.validFrom,
+          user,
+        })
       : err({ name: "UNAUTHENTICATED" });
   }
 
   devices(currentDeviceId: string): Device[] {
-    return this.#store.devices().map((row) => ({
+    return this.#store.devices().map(({ validFrom: _inside, ...row }) => ({
       ...row,
       online: this.#sockets.ofDevice(row.deviceId).length > 0,
       current: row.deviceId === currentDeviceId,

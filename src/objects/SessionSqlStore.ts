@@ -6,7 +6,8 @@ import { ObjectSchema } from "../platform/objectSchema.ts";
 const MIGRATIONS = [
   `CREATE TABLE devices (
      device_id TEXT PRIMARY KEY, kind TEXT NOT NULL, name TEXT,
-     created_at INTEGER NOT NULL, last_seen_at INTEGER NOT NULL
+     created_at INTEGER NOT NULL, last_seen_at INTEGER NOT NULL,
+     valid_from INTEGER NOT NULL
    ) WITHOUT ROWID;
    CREATE TABLE refresh_tokens (
      hash TEXT PRIMARY KEY, device_id TEXT NOT NULL, used INTEGER NOT NULL,
@@ -21,6 +22,7 @@ type DeviceColumns = {
   name: string | null;
   created_at: number;
   last_seen_at: number;
+  valid_from: number;
 };
 
 function toDevice(row: DeviceColumns): DeviceRow {
@@ -30,6 +32,7 @@ function toDevice(row: DeviceColumns): DeviceRow {
     ...(row.name === null ? {} : { name: row.name }),
     createdAt: row.created_at,
     lastSeenAt: row.last_seen_at,
+    validFrom: row.valid_from,
   };
 }
 
@@ -68,14 +71,16 @@ export class SessionSqlStore implements DeviceStore {
 
   putDevice(row: DeviceRow): void {
     this.#sql.exec(
-      `INSERT INTO devices (device_id, kind, name, created_at, last_seen_at) VALUES (?, ?, ?, ?, ?)
+      `INSERT INTO devices (device_id, kind, name, created_at, last_seen_at, valid_from)
+       VALUES (?, ?, ?, ?, ?, ?)
        ON CONFLICT (device_id) DO UPDATE SET kind = excluded.kind, name = excluded.name,
-         last_seen_at = excluded.last_seen_at`,
+         last_seen_at = excluded.last_seen_at, valid_from = excluded.valid_from`,
       row.deviceId,
       row.kind,
       row.name ?? null,
       row.createdAt,
       row.lastSeenAt,
+      row.validFrom,
     );
   }
 

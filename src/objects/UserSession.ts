@@ -61,7 +61,7 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
     this.#store = new SessionSqlStore(ctx.storage);
     this.#settings = settingsOf(env);
     this.#sockets = new SessionSockets(ctx);
-    this.#accounts = new SessionAccounts(this.#userId, this.#store, this.#sockets);
+    this.#accounts = new SessionAccounts(this.#userId, this.#store, this.#sockets, this.#settings.limits);
     const cache = embeddedCache(env, this.#settings.cacheShards);
     this.#presence = new SessionPresence({
       env,
@@ -102,7 +102,8 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
   /** Upgrade. The gateway checked the token's signature; the device must still be signed in. */
   override async fetch(request: Request): Promise<Response> {
     const deviceId = request.headers.get("x-gochat-device") ?? "";
-    const account = this.#accounts.signedIn(deviceId);
+    const issuedAtMs = Number(request.headers.get("x-gochat-issued-at") ?? 0);
+    const account = this.#accounts.signedIn(deviceId, issuedAtMs);
     if (account === undefined) {
       return new Response(null, { status: 401 });
     }
@@ -189,8 +190,8 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
     return Promise.resolve(this.#accounts.removeDevice(deviceId));
   }
 
-  admit(deviceId: string, _issuedAtMs: number): Promise<Result<{ isGuest: boolean; role: "user" | "admin" }>> {
-    const account = this.#accounts.signedIn(deviceId);
+  admit(deviceId: string, issuedAtMs: number): Promise<Result<{ isGuest: boolean; role: "user" | "admin" }>> {
+    const account = this.#accounts.signedIn(deviceId, issuedAtMs);
     if (account === undefined) {
       return Promise.resolve(err({ name: "UNAUTHENTICATED", detail: "device signed out" }));
     }

@@ -33,10 +33,7 @@ export interface RoomRpc {
   create(command: CreateRoom): Promise<Result<RoomChange<RoomView>>>;
   view(actor: Actor): Promise<Result<RoomView>>;
   /** `before` and `after` are exclusive sequences; neither: the newest. */
-  history(
-    actor: Actor,
-    page: { before?: number; after?: number; limit: number },
-  ): Promise<Result<HistoryPage>>;
+  history(actor: Actor, page: { before?: number; after?: number; limit: number }): Promise<Result<HistoryPage>>;
   /** Members ordered by user id, after `cursor` (exclusive). */
   members(
     actor: Actor,
@@ -63,10 +60,7 @@ export interface RoomRpc {
   /** Fan-out consumer: everything up to `toSeqId` has been handed to the shards or members. */
   fannedOut(toSeqId: number): Promise<void>;
   /** For consumers and shards, without a membership check: log rows after `after`, and members. */
-  readLog(
-    after: number,
-    limit: number,
-  ): Promise<{ messages: StoredMessage[]; headSeqId: number; firstSeqId: number }>;
+  readLog(after: number, limit: number): Promise<{ messages: StoredMessage[]; headSeqId: number; firstSeqId: number }>;
   memberIds(after: string, limit: number): Promise<string[]>;
 }
 
@@ -83,6 +77,11 @@ export type SignedIn = {
   deviceId: string;
   /** Opaque, single use; holds the user id so that the gateway finds the object. */
   refreshToken: string;
+  /**
+   * When this sign-in began, by the object's clock, epoch milliseconds. Access tokens are dated no
+   * earlier, whatever the gateway's clock says: what is older is refused.
+   */
+  validFrom: number;
 };
 
 export interface SessionRpc {
@@ -95,10 +94,7 @@ export interface SessionRpc {
   /** NOT_FOUND when there is no such device. Its sockets close, its tokens die. */
   removeDevice(deviceId: string): Promise<Result<void>>;
   /** Asked for every authenticated REST call: device alive, not banned, within the rate. */
-  admit(
-    deviceId: string,
-    issuedAtMs: number,
-  ): Promise<Result<{ isGuest: boolean; role: "user" | "admin" }>>;
+  admit(deviceId: string, issuedAtMs: number): Promise<Result<{ isGuest: boolean; role: "user" | "admin" }>>;
   /** Guest became a user, or role changed: kept with the devices. */
   accountChanged(user: SignInUser): Promise<void>;
   /** REST send: the same lane as the sockets use, so that one user's order holds. */

@@ -35,20 +35,11 @@ export function sessionOf(env: ObjectEnv, userId: string): SessionRpc & Upgradab
 }
 
 /** The shard of a user in a big room: always the same one, so that the order of their sends holds. */
-export function shardOf(
-  env: ObjectEnv,
-  conversationId: string,
-  userId: string,
-  shards: number,
-): ShardRpc & Upgradable {
+export function shardOf(env: ObjectEnv, conversationId: string, userId: string, shards: number): ShardRpc & Upgradable {
   return shardAt(env, conversationId, shardNumber(userId, shards));
 }
 
-export function shardAt(
-  env: ObjectEnv,
-  conversationId: string,
-  shard: number,
-): ShardRpc & Upgradable {
+export function shardAt(env: ObjectEnv, conversationId: string, shard: number): ShardRpc & Upgradable {
   return env.SHARDS.getByName(`${conversationId}${SHARD_SEPARATOR}${shard}`);
 }
 

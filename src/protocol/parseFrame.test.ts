@@ -168,7 +168,7 @@ describe("frames that are refused", () => {
   });
 
   it("a binary one", ({ expect }) => {
-    expect(parseClientFrame(new TextEncoder().encode(PING_TEXT).buffer)).toMatchObject({
+    expect(parseClientFrame(new TextEncoder().encode(PING_TEXT).buffer as ArrayBuffer)).toMatchObject({
       ok: false,
       fault: { name: "INVALID_INPUT" },
     });
