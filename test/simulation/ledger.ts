@@ -61,6 +61,8 @@ export class Ledger {
   readonly emitted = new Map<string, number>();
   /** List items of each device's last sync, by device and conversation. */
   readonly items = new Map<string, { unreadCount: number; readSeqId: number }>();
+  /** Users who may miss the end of the world room until its next message: see `ShardNode.crash`. */
+  readonly excused = new Set<string>();
   acks = 0;
   failures = 0;
 

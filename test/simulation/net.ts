@@ -24,9 +24,7 @@ export class Peer {
   forget(): void {
     this.life += 1;
     this.busy = 0;
-    const waiting = [...this.calls];
-    this.calls.clear();
-    for (const reply of waiting) {
+    for (const reply of [...this.calls]) {
       reply("failed");
     }
   }

@@ -4,13 +4,15 @@ import { Lane } from "../../src/domain/lane.ts";
 import { WORLD_ROOM_ID, type StoredMessage } from "../../src/domain/records.ts";
 import { ShardCore, type ShardEffect } from "../../src/domain/shard.ts";
 import { err, type Result } from "../../src/protocol/errors.ts";
-import { MS } from "./kernel.ts";
+import { MS, SECOND } from "./kernel.ts";
 import { call, Peer, type Reply } from "./net.ts";
 import type { Sim } from "./sim.ts";
 
 const UP_LANE = { flight: 256, waiting: 4_096 };
 const UNREACHABLE_RETRY_MS = 1_000;
 const PULL_ROWS = 200;
+/** Source: `SLOW_SESSION_MS` of the core. */
+const SLOW_US = 2 * SECOND;
 
 type Batch = { left: number; outcomes: Result<StoredMessage>[]; reply: Reply<Result<StoredMessage>[]> };
 type Parcel = { command: SendCommand; batch: Batch; index: number };
@@ -21,6 +23,8 @@ export class ShardNode extends Peer {
   readonly #registered = new Set<string>();
   #core: ShardCore;
   #up = new Lane<Parcel>(UP_LANE);
+  /** Deliveries in the air, since when (virtual microseconds). */
+  readonly #unanswered = new Map<string, number>();
   /** Pushes answered only when their messages were handed over: what dies here is pushed again. */
   #owed: { toSeqId: number; reply: Reply<true> }[] = [];
 
@@ -31,6 +35,13 @@ export class ShardNode extends Peer {
   }
 
   crash(): void {
+    for (const [userId, since] of this.#unanswered) {
+      if (this.#sim.kernel.now - since > SLOW_US) {
+        // It was no longer waited for, so what it had not answered is forgotten with the shard.
+        this.#sim.ledger.excused.add(userId);
+      }
+    }
+    this.#unanswered.clear();
     if (this.#sim.kernel.verbose) {
       this.#sim.kernel.say(`${this.name} crashes`);
     }
@@ -155,13 +166,17 @@ export class ShardNode extends Peer {
       case "deliver":
         for (const userId of effect.userIds) {
           const user = sim.user(userId);
+          this.#unanswered.set(userId, sim.kernel.now);
           call<number>(
             sim,
             this,
             user,
             "deliver",
             (reply) => user.deliverMessages(effect.messages, reply),
-            (sockets) => this.#step((core, now) => core.answered(userId, effect.to, sockets, now)),
+            (sockets) => {
+              this.#unanswered.delete(userId);
+              this.#step((core, now) => core.answered(userId, effect.to, sockets, now));
+            },
           );
         }
         return;

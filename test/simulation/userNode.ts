@@ -3,7 +3,7 @@
  * registration with the world's shard, and `SendDesk` on the way to the rooms. Sockets and the
  * lease's alarm outlive hibernation; everything else here is memory.
  */
-import type { Actor, SendCommand } from "../../src/domain/commands.ts";
+import type { Actor, RoomView, SendCommand } from "../../src/domain/commands.ts";
 import { GHOST_AFTER_MS, HEARTBEAT_SECONDS, PRESENCE_RENEW_MS } from "../../src/domain/presence.ts";
 import { messageFor, WORLD_ROOM_ID, type StoredMessage } from "../../src/domain/records.ts";
 import { markRead } from "../../src/domain/roomChanges.ts";
@@ -27,6 +27,8 @@ const REWRITE_MS = 1_000;
  * again to everybody who is online) when it takes longer than this; before that, an old head may still be in the cache.
  */
 const AFTERLIFE_MS = 250;
+/** How often a room that could not be reached is asked for its head. */
+const TELL_TRIES = 5;
 /** The platform hibernates after ten idle seconds; a part of that is enough to meet every race. */
 const IDLE_US = SECOND;
 
@@ -210,8 +212,13 @@ export class UserNode extends Peer {
 
   #append(conversationId: string, sends: SendCommand[]): void {
     const sim = this.#sim;
-    const landed = (outcomes: Result<StoredMessage>[] | "failed"): void =>
+    const landed = (outcomes: Result<StoredMessage>[] | "failed"): void => {
       this.#desk.landed(conversationId, outcomes, sim.kernel.ms);
+      if (outcomes === "failed" && conversationId !== WORLD_ROOM_ID) {
+        // The room may have taken them all the same, and would never deliver them here.
+        this.#later(() => this.#tellHead(conversationId, TELL_TRIES));
+      }
+    };
     if (conversationId === WORLD_ROOM_ID) {
       const shard = sim.shardOf(this.name);
       call<Result<StoredMessage>[]>(sim, this, shard, "shard send", (reply) => shard.send(sends, reply), landed);
@@ -263,6 +270,30 @@ export class UserNode extends Peer {
         other.down([{ type: "new-message", data: { message: messageFor(message, this.name) } }]);
       }
     }
+  }
+
+  /** Own messages that nobody knows of: clients that hear of a newer head read what they miss. */
+  #tellHead(conversationId: string, tries: number): void {
+    const sim = this.#sim;
+    const room = sim.room(conversationId);
+    call<Result<RoomView>>(
+      sim,
+      this,
+      room,
+      "view",
+      (reply) => room.step((core) => core.view(this.actor), reply),
+      (view) => {
+        if (view === "failed") {
+          if (tries > 0) {
+            this.#later(() => this.#tellHead(conversationId, tries - 1));
+          }
+        } else if (view.ok) {
+          const { conversation, headSeqId } = view.value;
+          this.#note(conversationId, headSeqId);
+          this.#send([{ type: "conversation-updated", data: { conversation: { ...conversation, headSeqId } } }]);
+        }
+      },
+    );
   }
 
   #markRead(conversationId: string, seqId: number): void {
