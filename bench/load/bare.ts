@@ -1,0 +1,130 @@
+/** Drives the baseline: the same workloads on bare objects. */
+import { measureAcks } from "./acks.ts";
+import { measureGroup } from "./group.ts";
+import { bodyOf, type Delivered, FrameMemo, IGNORE, type Line, numberIn } from "./lines.ts";
+import { inPool } from "./pool.ts";
+import type { LoadCommand, LoadDriver, LoadResult, Where } from "./protocol.ts";
+import { closeSocket, openSocket, type TappedSocket } from "./sockets.ts";
+import { measureStorm } from "./storm.ts";
+import { measureWorld } from "./world.ts";
+
+const CONNECT_AT_ONCE = 100;
+
+export class BareDriver implements LoadDriver {
+  readonly #open: TappedSocket[] = [];
+  readonly #memo = new FrameMemo<Delivered>((text) => ({ places: [numberIn(text) + 1], numbers: [numberIn(text)] }));
+  /** Objects of one command are not those of another. */
+  #turn = 0;
+
+  async run(command: LoadCommand, { url, workerdPid }: Where): Promise<LoadResult> {
+    this.#turn += 1;
+    switch (command.do) {
+      case "prepare":
+      case "guests":
+        return { kind: "done" };
+      case "direct":
+        return await this.#acks(url, 1, command.span, workerdPid);
+      case "pairs":
+        return await this.#acks(url, command.pairs, command.span, workerdPid);
+      case "group": {
+        const [sender, readers] = await this.#audience(url, command.size - 1);
+        const { inFlight, span } = command;
+        return await this.#closing(measureGroup(sender, readers, inFlight, span, workerdPid, false));
+      }
+      case "world": {
+        const [sender, readers] = await this.#audience(url, command.readers);
+        const span = { ...command.span, patienceMs: command.patienceMs };
+        return await this.#closing(measureWorld([sender], readers, command.rate, span, workerdPid, false));
+      }
+      case "storm": {
+        const opens = Array.from({ length: command.count }, (_, index) => async () => {
+          this.#open.push(await openSocket(`${socketUrl(url)}/alone/${this.#turn}-${index}`));
+        });
+        return await measureStorm(opens, command.atOnce, workerdPid);
+      }
+      case "closeAll":
+        await this.#closeAll();
+        return { kind: "done" };
+    }
+  }
+
+  async #acks(
+    url: string,
+    count: number,
+    span: { warmMs: number; measureMs: number },
+    pid: number,
+  ): Promise<LoadResult> {
+    const lines = await inPool(
+      Array.from({ length: count }).map((_, index) => index),
+      CONNECT_AT_ONCE,
+      async (index) => this.#rowLine(await this.#connect(`${socketUrl(url)}/rows/${this.#turn}-${index}`)),
+    );
+    return await this.#closing(
+      measureAcks(
+        lines.map((from) => ({ from, to: undefined })),
+        span,
+        pid,
+      ),
+    );
+  }
+
+  /** A sender and its readers, all sockets of one object. */
+  async #audience(url: string, readers: number): Promise<[Line, Line[]]> {
+    const path = `${socketUrl(url)}/broadcast/${this.#turn}`;
+    const [sender, ...rest] = await inPool(Array.from({ length: readers + 1 }), CONNECT_AT_ONCE, async () =>
+      this.#broadcastLine(await this.#connect(path)),
+    );
+    if (sender === undefined) {
+      throw new Error("nobody connected");
+    }
+    return [sender, rest];
+  }
+
+  async #connect(url: string): Promise<TappedSocket> {
+    const socket = await openSocket(url);
+    this.#open.push(socket);
+    return socket;
+  }
+
+  #rowLine(socket: TappedSocket): Line {
+    let last = 0;
+    const line: Line = {
+      ...IGNORE,
+      send: (number) => {
+        last = number;
+        socket.send(bodyOf(number));
+      },
+    };
+    // One message is in flight, so an answer is the answer to the last.
+    socket.tap = () => {
+      line.onAck(last, 0);
+      return true;
+    };
+    return line;
+  }
+
+  #broadcastLine(socket: TappedSocket): Line {
+    const line: Line = { ...IGNORE, send: (number) => socket.send(bodyOf(number)) };
+    socket.tap = (bytes) => {
+      line.onDelivered(this.#memo.read(bytes));
+      return true;
+    };
+    return line;
+  }
+
+  async #closing(result: Promise<LoadResult>): Promise<LoadResult> {
+    try {
+      return await result;
+    } finally {
+      await this.#closeAll();
+    }
+  }
+
+  async #closeAll(): Promise<void> {
+    await inPool(this.#open.splice(0), CONNECT_AT_ONCE, closeSocket);
+  }
+}
+
+function socketUrl(url: string): string {
+  return url.replace(/^http/, "ws");
+}

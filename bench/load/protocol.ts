@@ -1,0 +1,35 @@
+/** What the benchmark asks of its load process, one command at a time, and what comes back. */
+import type { AckResult } from "./acks.ts";
+import type { GroupResult } from "./group.ts";
+import type { Span } from "./measures.ts";
+import type { StormResult } from "./storm.ts";
+import type { WorldResult } from "./world.ts";
+
+export type LoadCommand =
+  /** Makes the accounts, friendships and groups that later commands use, and connects them. */
+  | { do: "prepare"; members: number; pairs: number; groups: number[] }
+  /** Makes guests, for the world room and as idle users. Does not connect them. */
+  | { do: "guests"; count: number }
+  | { do: "direct"; span: Span }
+  | { do: "pairs"; pairs: number; span: Span }
+  | { do: "group"; size: number; inFlight: number; span: Span }
+  | { do: "world"; readers: number; senders: number; rate: number; span: Span; patienceMs: number }
+  /** The guests connect and stay. */
+  | { do: "storm"; count: number; atOnce: number }
+  | { do: "closeAll" };
+
+/** Where the server is, which may change when it is started again. */
+export interface Where {
+  readonly url: string;
+  readonly workerdPid: number;
+}
+
+export type LoadResult = AckResult | GroupResult | WorldResult | StormResult | { kind: "done" };
+
+export type LoadRequest = { id: number; where: Where; command: LoadCommand };
+export type LoadReply = { id: number; result: LoadResult } | { id: number; error: string };
+
+/** One server's side of the load: knows how to speak to it. */
+export interface LoadDriver {
+  run(command: LoadCommand, where: Where): Promise<LoadResult>;
+}
