@@ -2,6 +2,7 @@
  * What the parts of a room's core share: its memory, the newest rows of its log, and the effects of
  * the step that runs. One owner (`RoomCore`) calls the parts; they never call each other.
  */
+import { jsonBytes } from "./jsonSize.ts";
 import type { Counters, LogRow, RoomStore } from "./ports.ts";
 import { WORLD, WORLD_ROOM_ID, type ConversationState, type MemberState, type StoredMessage } from "./records.ts";
 import type { RoomEffect, TimerName } from "./roomEffects.ts";
@@ -30,11 +31,17 @@ export const ROOM_LIMITS: RoomLimits = {
   hotMessages: HOT_MESSAGES,
 };
 
-/** A queue message holds 128 KB (platform); room is left for the envelope. */
-const BATCH_BYTES = 96_000;
+/**
+ * A queue message holds 128 KB (platform); room is left for the envelope. Whatever is larger is refused each time it is
+ * sent again, and everything behind it in the room would wait for ever.
+ */
+export const BATCH_BYTES = 120_000;
 const BATCH_RECORDS = 500;
-/** JSON of a message without its content, roughly; only to keep batches below the limit. */
-const MESSAGE_OVERHEAD_BYTES = 400;
+/** JSON of a record of a message without what `sizeOf` counts: at most 515 with the longest ids and numbers. */
+const MESSAGE_OVERHEAD_BYTES = 520;
+/** An id in quotes and its comma; the longest preview (100 code points, six bytes each at most) with its ids. */
+const MENTION_BYTES = 30;
+const REPLY_BYTES = 800;
 /** Rows kept in memory for rounds and batches; the log has the rest. */
 const RECENT_ROWS = 256;
 /** Log rows looked at by one pruning. */
@@ -160,10 +167,10 @@ export class RoomContext {
     return this.store.messagesAfter(from, to - from);
   }
 
-  /** Rows after `from` up to `to`, as many as one queue message holds, at least one. */
-  fitting(from: number, to: number): LogRow[] {
+  /** Rows after `from` up to `to`, as many as one queue message holds beside `taken` bytes, at least one. */
+  fitting(from: number, to: number, taken = 0): LogRow[] {
     const rows = this.rows(from, Math.min(to, from + BATCH_RECORDS));
-    let bytes = 0;
+    let bytes = taken;
     const end = rows.findIndex(({ message }, index) => {
       bytes += MESSAGE_OVERHEAD_BYTES + sizeOf(message);
       return index > 0 && bytes > BATCH_BYTES;
@@ -193,8 +200,11 @@ export class RoomContext {
   }
 }
 
-/** UTF-8 bytes of what varies in a message, from above. */
+/** UTF-8 bytes of what varies in a message as JSON, from above. */
 function sizeOf(message: StoredMessage): number {
-  const text = typeof message.content === "string" ? message.content : JSON.stringify(message.content ?? "");
-  return text.length * 3 + (message.mentions?.length ?? 0) * 30 + (message.replyTo ? 500 : 0);
+  return (
+    jsonBytes(message.content) +
+    (message.mentions?.length ?? 0) * MENTION_BYTES +
+    (message.replyTo === undefined ? 0 : REPLY_BYTES)
+  );
 }

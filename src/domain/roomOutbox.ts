@@ -3,9 +3,10 @@
  * until somebody confirmed them. Messages need no row: the `persisted` watermark is behind the head.
  */
 import type { ServerFrame } from "../protocol/frames.ts";
+import { utf8Bytes } from "./jsonSize.ts";
 import type { LogRow, OutboxRow } from "./ports.ts";
 import type { PersistBatch, RoomRecord, StoredMessage } from "./records.ts";
-import type { RoomContext } from "./roomContext.ts";
+import { BATCH_BYTES, type RoomContext } from "./roomContext.ts";
 import type { OutboxDraft } from "./roomEffects.ts";
 
 /** What is not confirmed after this time is sent again; doubles up to the maximum. */
@@ -16,6 +17,8 @@ export const OUTBOX_RETRY_MAX_MS = 60_000;
 const PERSIST_PAUSE_FACTOR = 3;
 const PERSIST_PAUSE_MAX_MS = 250;
 const OUTBOX_PAGE = 200;
+/** Of a batch, for changes that are not messages; the largest message (50 KB) fits beside them. */
+const CHANGES_BYTES = BATCH_BYTES / 2;
 const PERSIST_TOPIC = "gochat.messages.persist";
 
 export class RoomOutbox {
@@ -113,8 +116,8 @@ export class RoomOutbox {
       room.timer("persist", this.#notBefore - room.now);
       return;
     }
-    const rows = room.fitting(from, room.headSeqId);
-    const extra = this.#unsent.splice(0, OUTBOX_PAGE);
+    const { extra, bytes } = this.#takeUnsent();
+    const rows = room.fitting(from, room.headSeqId, bytes);
     const to = rows.at(-1)?.message.seqId ?? from;
     const { conversationId } = room;
     const batch: PersistBatch = {
@@ -129,6 +132,22 @@ export class RoomOutbox {
     };
     this.#flight = { to: batch.toSeqId, startedAt: room.now };
     room.effects.push({ kind: "persist", batch });
+  }
+
+  /** Changes for the next batch, oldest first: as many as fit into their part of it, at least one. */
+  #takeUnsent(): { extra: OutboxRow[]; bytes: number } {
+    const page = this.#unsent.slice(0, OUTBOX_PAGE);
+    let bytes = 0;
+    let count = 0;
+    for (const row of page) {
+      const size = utf8Bytes(row.body) + 1;
+      if (count > 0 && bytes + size > CHANGES_BYTES) {
+        break;
+      }
+      bytes += size;
+      count += 1;
+    }
+    return { extra: this.#unsent.splice(0, count), bytes };
   }
 
   /** One push a sender, with a frame for each of their messages that reached SQL. */
