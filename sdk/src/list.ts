@@ -3,11 +3,23 @@ import type { ClientEvent } from "./core/index.ts";
 import type { Conversation, ConversationItem, Message, ServerFrame, User } from "./protocol.ts";
 import type { Store } from "./store.ts";
 
+/**
+ * One conversation as it is now. What every message changes stands apart from the item, which is put together when
+ * somebody looks: a busy room has thousands of messages between two looks.
+ */
+type Row = {
+  base: ConversationItem;
+  headSeqId: number;
+  readSeqId: number;
+  lastMessage: Message | undefined;
+  /** `base` with the rest in it; undefined when something has changed since. */
+  item: ConversationItem | undefined;
+};
+
 export class ConversationList implements Store<readonly ConversationItem[]> {
-  readonly #items = new Map<string, ConversationItem>();
+  readonly #rows = new Map<string, Row>();
   readonly #listeners = new Set<() => void>();
   readonly #me: () => string | undefined;
-  /** Sorted when somebody looks, not with each message. */
   #sorted: readonly ConversationItem[] | undefined;
 
   constructor(me: () => string | undefined) {
@@ -15,7 +27,7 @@ export class ConversationList implements Store<readonly ConversationItem[]> {
   }
 
   get = (): readonly ConversationItem[] => {
-    this.#sorted ??= [...this.#items.values()].sort(byActivity);
+    this.#sorted ??= [...this.#rows.values()].map(itemOf).sort(byActivity);
     return this.#sorted;
   };
 
@@ -25,12 +37,13 @@ export class ConversationList implements Store<readonly ConversationItem[]> {
   };
 
   item(conversationId: string): ConversationItem | undefined {
-    return this.#items.get(conversationId);
+    const row = this.#rows.get(conversationId);
+    return row === undefined ? undefined : itemOf(row);
   }
 
   clear(): void {
-    this.#items.clear();
-    this.#changed();
+    this.#rows.clear();
+    this.#changed(undefined);
   }
 
   /** What an event of the core changes in the list. */
@@ -39,7 +52,7 @@ export class ConversationList implements Store<readonly ConversationItem[]> {
       case "message":
         return this.#message(event.message);
       case "item":
-        return this.#set(this.#withKnownPointer(event.item));
+        return this.#put(event.item);
       case "removed":
         return this.#remove(event.conversationId);
       case "frame":
@@ -49,41 +62,42 @@ export class ConversationList implements Store<readonly ConversationItem[]> {
     }
   }
 
-  /** A conversation that a REST call has made or answered. */
+  /** A conversation that a frame or a REST call has brought. */
   add(conversation: Conversation, peer?: User): void {
-    const old = this.#items.get(conversation.conversationId);
-    if (old === undefined) {
-      const unreadCount = conversation.headSeqId;
+    const row = this.#rows.get(conversation.conversationId);
+    if (row === undefined) {
       const owned = conversation.ownerId !== undefined && conversation.ownerId === this.#me();
-      const own = { role: owned ? 3 : 1, muted: false, pinned: false } as const;
-      this.#set({ conversation, unreadCount, readSeqId: 0, ...own, ...(peer === undefined ? {} : { peer }) });
-    } else if (conversation.version >= old.conversation.version) {
-      const headSeqId = Math.max(conversation.headSeqId, old.conversation.headSeqId);
-      this.#set(
-        derived({ ...old, conversation: { ...conversation, headSeqId }, ...(peer === undefined ? {} : { peer }) }),
-      );
+      const own = { unreadCount: 0, readSeqId: 0, role: owned ? 3 : 1, muted: false, pinned: false } as const;
+      return this.#put({ conversation, ...own, ...(peer === undefined ? {} : { peer }) });
     }
+    // What comes late must not undo what is newer.
+    const isNewer = conversation.version >= row.base.conversation.version;
+    row.base = { ...row.base, ...(isNewer ? { conversation } : {}), ...(peer === undefined ? {} : { peer }) };
+    row.headSeqId = Math.max(row.headSeqId, conversation.headSeqId);
+    this.#changed(row);
   }
 
   /** This user has read up to here, on this device or another. */
   read(conversationId: string, seqId: number): void {
-    const old = this.#items.get(conversationId);
-    if (old !== undefined && seqId > old.readSeqId) {
-      this.#set(derived({ ...old, readSeqId: Math.min(seqId, old.conversation.headSeqId) }));
+    const row = this.#rows.get(conversationId);
+    if (row !== undefined && seqId > row.readSeqId) {
+      row.readSeqId = Math.min(seqId, row.headSeqId);
+      this.#changed(row);
     }
   }
 
   #message(message: Message): void {
-    const old = this.#items.get(message.conversationId);
-    if (old === undefined || (old.lastMessage !== undefined && old.lastMessage.seqId >= message.seqId)) {
+    const row = this.#rows.get(message.conversationId);
+    if (row === undefined || (row.lastMessage !== undefined && row.lastMessage.seqId >= message.seqId)) {
       return;
     }
-    const headSeqId = Math.max(old.conversation.headSeqId, message.seqId);
-    const conversation =
-      headSeqId === old.conversation.headSeqId ? old.conversation : { ...old.conversation, headSeqId };
-    // Whoever writes has read what stands above.
-    const readSeqId = message.senderId === this.#me() ? Math.max(old.readSeqId, message.seqId) : old.readSeqId;
-    this.#set(derived({ ...old, conversation, lastMessage: message, readSeqId }));
+    row.lastMessage = message;
+    row.headSeqId = Math.max(row.headSeqId, message.seqId);
+    if (message.senderId === this.#me()) {
+      // Whoever writes has read what stands above.
+      row.readSeqId = Math.max(row.readSeqId, message.seqId);
+    }
+    this.#changed(row);
   }
 
   #frame(frame: ServerFrame): void {
@@ -101,61 +115,60 @@ export class ConversationList implements Store<readonly ConversationItem[]> {
           ? this.read(frame.data.conversationId, frame.data.readSeqId)
           : undefined;
       case "role-updated": {
-        const { conversationId, role } = frame.data;
-        const old = this.#items.get(conversationId);
-        return old === undefined ? undefined : this.#set({ ...old, role });
-      }
-      case "message-updated": {
-        const { message } = frame.data;
-        const old = this.#items.get(message.conversationId);
-        const last = old?.lastMessage;
-        return old !== undefined && last?.seqId === message.seqId
-          ? this.#set({ ...old, lastMessage: message })
-          : undefined;
-      }
-      case "message-recalled": {
-        const { conversationId, seqId } = frame.data;
-        const old = this.#items.get(conversationId);
-        if (old?.lastMessage?.seqId === seqId) {
-          const { content: _content, ...rest } = old.lastMessage;
-          this.#set({ ...old, lastMessage: { ...rest, recalledAt: rest.recalledAt ?? rest.createdAt } });
+        const row = this.#rows.get(frame.data.conversationId);
+        if (row !== undefined) {
+          row.base = { ...row.base, role: frame.data.role };
+          this.#changed(row);
         }
         return;
       }
+      case "message-updated":
+        return this.#last(frame.data.message.conversationId, frame.data.message.seqId, () => frame.data.message);
+      case "message-recalled":
+        return this.#last(frame.data.conversationId, frame.data.seqId, ({ content: _content, ...rest }) => ({
+          ...rest,
+          recalledAt: rest.recalledAt ?? rest.createdAt,
+        }));
       default:
         return;
     }
   }
 
-  /** A list read from SQL may be older than what was pushed meanwhile. */
-  #withKnownPointer(item: ConversationItem): ConversationItem {
-    const old = this.#items.get(item.conversation.conversationId);
-    if (old === undefined) {
-      return item;
+  /** A change of a message matters here when it is the last one. */
+  #last(conversationId: string, seqId: number, change: (message: Message) => Message): void {
+    const row = this.#rows.get(conversationId);
+    if (row?.lastMessage?.seqId === seqId) {
+      row.lastMessage = change(row.lastMessage);
+      this.#changed(row);
     }
-    const readSeqId = Math.max(item.readSeqId, old.readSeqId);
-    const headSeqId = Math.max(item.conversation.headSeqId, old.conversation.headSeqId);
-    const newer = (old.lastMessage?.seqId ?? 0) > (item.lastMessage?.seqId ?? 0) ? old.lastMessage : item.lastMessage;
-    return derived({
-      ...item,
-      conversation: { ...item.conversation, headSeqId },
-      readSeqId,
-      ...(newer === undefined ? {} : { lastMessage: newer }),
-    });
   }
 
-  #set(item: ConversationItem): void {
-    this.#items.set(item.conversation.conversationId, item);
-    this.#changed();
+  /** An item of sync: read from SQL, so it may be older than what was pushed meanwhile. */
+  #put(base: ConversationItem): void {
+    const { conversationId, headSeqId } = base.conversation;
+    const old = this.#rows.get(conversationId);
+    const oldLast = old?.lastMessage;
+    const row: Row = {
+      base: old?.base.peer === undefined ? base : { peer: old.base.peer, ...base },
+      headSeqId: Math.max(headSeqId, old?.headSeqId ?? 0),
+      readSeqId: Math.max(base.readSeqId, old?.readSeqId ?? 0),
+      lastMessage: (oldLast?.seqId ?? 0) > (base.lastMessage?.seqId ?? 0) ? oldLast : base.lastMessage,
+      item: undefined,
+    };
+    this.#rows.set(conversationId, row);
+    this.#changed(row);
   }
 
   #remove(conversationId: string): void {
-    if (this.#items.delete(conversationId)) {
-      this.#changed();
+    if (this.#rows.delete(conversationId)) {
+      this.#changed(undefined);
     }
   }
 
-  #changed(): void {
+  #changed(row: Row | undefined): void {
+    if (row !== undefined) {
+      row.item = undefined;
+    }
     this.#sorted = undefined;
     for (const listener of this.#listeners) {
       listener();
@@ -164,8 +177,18 @@ export class ConversationList implements Store<readonly ConversationItem[]> {
 }
 
 /** Unread is never counted, only derived: it cannot drift. */
-function derived(item: ConversationItem): ConversationItem {
-  return { ...item, unreadCount: Math.max(0, item.conversation.headSeqId - item.readSeqId) };
+function itemOf(row: Row): ConversationItem {
+  if (row.item === undefined) {
+    const { base, headSeqId, readSeqId, lastMessage } = row;
+    row.item = {
+      ...base,
+      conversation: { ...base.conversation, headSeqId },
+      readSeqId,
+      unreadCount: Math.max(0, headSeqId - readSeqId),
+      ...(lastMessage === undefined ? {} : { lastMessage }),
+    };
+  }
+  return row.item;
 }
 
 function byActivity(a: ConversationItem, b: ConversationItem): number {
