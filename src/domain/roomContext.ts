@@ -37,7 +37,7 @@ export const ROOM_LIMITS: RoomLimits = {
  */
 export const BATCH_BYTES = 120_000;
 const BATCH_RECORDS = 500;
-/** JSON of a record of a message without what `sizeOf` counts: at most 515 with the longest ids and numbers. */
+/** JSON of a record of a message without what `sizeOf` counts: at most 517 with the longest ids and numbers. */
 const MESSAGE_OVERHEAD_BYTES = 520;
 /** An id in quotes and its comma; the longest preview (100 code points, six bytes each at most) with its ids. */
 const MENTION_BYTES = 30;
