@@ -227,10 +227,10 @@ export class ConversationRoom extends DurableObject<Env> implements RoomRpc {
     const { from, to } = effect;
     // Serialised once for all receivers of the batch.
     const frames = [messagesFrame(effect.messages)];
-    const seen = { conversationId: this.#core.conversationId, seqId: to };
+    const range = { conversationId: this.#core.conversationId, from, to };
     for (const userId of effect.userIds) {
       sessionOf(this.env, userId)
-        .deliver(frames, seen)
+        .deliver(frames, range)
         .then(
           (sockets) => this.#answer((now) => this.#core.delivered(userId, { from, to }, sockets, now)),
           (error: unknown) => {

@@ -12,7 +12,7 @@ import { messageFor, WORLD_ROOM_ID, type StoredMessage } from "../domain/records
 import { SEND_LANE, SendDesk } from "../domain/sendDesk.ts";
 import { systemClock } from "../platform/clock.ts";
 import { newId } from "../platform/ids.ts";
-import type { DeviceWish, SessionRpc, SignedIn, SignInUser } from "../platform/rpc.ts";
+import type { DeliveredRange, DeviceWish, SessionRpc, SignedIn, SignInUser } from "../platform/rpc.ts";
 import { settingsOf, type Settings } from "../platform/settings.ts";
 import { closeSocket, sendFrames } from "../platform/sockets.ts";
 import { roomOf, shardOf } from "../platform/stubs.ts";
@@ -23,14 +23,13 @@ import { publishOutbox } from "../queues/sqlOutbox.ts";
 import { describeError, log } from "../telemetry/log.ts";
 import { actorOf, FRAME_HANDLERS, type FrameContext } from "./sessionFrames.ts";
 import { SessionAccounts } from "./SessionAccounts.ts";
+import { SessionHeads } from "../domain/sessionHeads.ts";
 import { SessionPresence } from "./SessionPresence.ts";
 import { SessionSockets } from "./SessionSockets.ts";
 import { SessionSqlStore } from "./SessionSqlStore.ts";
 
 /** Own messages remembered, so that a resend is not shown twice on the other devices. */
 const ECHO_MEMORY = 256;
-/** Conversations whose newest sequence is remembered; the longest quiet one leaves first. */
-const HEAD_MEMORY = 512;
 /** SQL outbox rows that nobody confirmed are published again after this time. */
 const OUTBOX_RETRY_MS = 5_000;
 
@@ -48,12 +47,7 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
   readonly #frames: FrameContext;
   readonly #frameBucket;
   readonly #echoed = new Set<string>();
-  /**
-   * Newest sequences that passed through here. A device that connects in the moment between a
-   * delivery and the room's cache write would read an older head there; this one counts as well.
-   * Lost with hibernation, by when the cache has long been written.
-   */
-  readonly #heads = new Map<string, number>();
+  readonly #heads = new SessionHeads();
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -79,7 +73,7 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
       cache,
       sockets: this.#sockets,
       presence: this.#presence,
-      heads: this.#heads,
+      heads: this.#heads.newest,
       worldReadSeqId: () => this.#store.fact("worldReadSeqId") ?? 0,
       markWorldRead: (seqId, headSeqId) => this.#markWorldRead(seqId, headSeqId),
     };
@@ -217,13 +211,18 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
     });
   }
 
-  deliver(frames: string[], seen?: { conversationId: string; seqId: number }): Promise<number> {
-    if (seen !== undefined) {
-      this.#noteHead(seen.conversationId, seen.seqId);
+  deliver(frames: string[], range?: DeliveredRange): Promise<number> {
+    if (range !== undefined) {
+      this.#heads.note(range.conversationId, range.to);
+      if (this.#heads.hasPassed(range)) {
+        return Promise.resolve(this.#sockets.open().length);
+      }
     }
     const taken = sendFrames(this.#sockets.all(), frames);
     if (taken === 0) {
       this.#presence.clearStale();
+    } else if (range !== undefined) {
+      this.#heads.pass(range);
     }
     return Promise.resolve(taken);
   }
@@ -246,7 +245,7 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
   }
 
   heads(): Promise<Record<string, number>> {
-    return Promise.resolve(Object.fromEntries(this.#heads));
+    return Promise.resolve(Object.fromEntries(this.#heads.newest));
   }
 
   // ---- the SQL outbox, and the alarm
@@ -368,7 +367,7 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
         data: { clientMsgId, conversationId, status: "sent", messageId, seqId, createdAt },
       });
     }
-    this.#noteHead(conversationId, seqId);
+    this.#heads.note(conversationId, seqId);
     // World readers get it with everyone else, from the shard.
     if (conversationId === WORLD_ROOM_ID || this.#echoed.has(messageId)) {
       return;
@@ -382,16 +381,6 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
     if (others.length > 0) {
       const data = { message: messageFor(message, this.#userId) };
       this.#sockets.send(others, { type: "new-message", data });
-    }
-  }
-
-  #noteHead(conversationId: string, seqId: number): void {
-    const before = this.#heads.get(conversationId) ?? 0;
-    this.#heads.delete(conversationId);
-    this.#heads.set(conversationId, Math.max(before, seqId));
-    if (this.#heads.size > HEAD_MEMORY) {
-      const [oldest] = this.#heads.keys();
-      this.#heads.delete(oldest ?? "");
     }
   }
 }

@@ -84,6 +84,9 @@ export type SignedIn = {
   validFrom: number;
 };
 
+/** Messages of one conversation after `from` up to `to`, both sequences. */
+export type DeliveredRange = { conversationId: string; from: number; to: number };
+
 export interface SessionRpc {
   /** After the password was checked: makes or reuses a device and begins a refresh family. */
   signIn(user: SignInUser, device: DeviceWish): Promise<Result<SignedIn>>;
@@ -106,10 +109,11 @@ export interface SessionRpc {
   heads(): Promise<Record<string, number>>;
   /**
    * Serialised frames for every open socket of the user (or all but the named device's).
-   * Answers how many sockets were open: 0 tells the caller that the user is away. `seen` names the
-   * newest message among them: a device that connects now must not be told an older head.
+   * Answers how many sockets were open: 0 tells the caller that the user is away. `range` names the
+   * messages among them: a room that cannot be sure delivers again, and what this session has
+   * already passed on is not shown twice.
    */
-  deliver(frames: string[], seen?: { conversationId: string; seqId: number }): Promise<number>;
+  deliver(frames: string[], range?: DeliveredRange): Promise<number>;
   /** As `deliver`, for a big room: only sockets that have not unsubscribed from it count. */
   deliverBigRoom(conversationId: string, frames: string[]): Promise<number>;
   /** Own changes (read pointer, settings) to the user's other devices. */

@@ -103,6 +103,25 @@ describe("hibernation", () => {
   });
 });
 
+describe("deliveries", () => {
+  it("shows a batch that a room repeats to nobody twice, and one that it has not seen to everybody", async ({
+    expect,
+  }) => {
+    const userId = newUserId();
+    const socket = await connect(userId);
+    const session = sessionOf(env, userId);
+    const typing = ['{"type":"typing"}'];
+    const range = { conversationId: "world_chat_room", from: 3, to: 5 };
+    expect(await session.deliver(typing, range)).toBe(1);
+    expect(await session.deliver(typing, range)).toBe(1);
+    expect(await session.deliver(typing, { ...range, from: 4 })).toBe(1);
+    expect(await session.deliver(typing, { ...range, to: 6 })).toBe(1);
+    await socket.settle();
+    expect(socket.all("typing")).toHaveLength(2);
+    expect(await session.heads()).toEqual({ world_chat_room: 6 });
+  });
+});
+
 describe("devices and tabs", () => {
   it("serves several devices at once, each by its own name", async ({ expect }) => {
     const userId = newUserId();
