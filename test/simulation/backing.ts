@@ -1,5 +1,4 @@
 /** What the objects lean on: SQL, the cache, the bus. Each can be down; two of them forget. */
-import { PRESENCE_TTL_MS } from "../../src/domain/presence.ts";
 import type {
   ConversationState,
   FanoutTask,
@@ -198,7 +197,8 @@ export class CacheNode extends Peer {
   readonly #heads = new Map<string, number>();
   /** End of each presence lease, virtual microseconds. */
   readonly #online = new Map<string, number>();
-  #presenceSince: number | undefined;
+  /** Since when presence is complete enough to be believed one lease later; the cache has been up for long. */
+  #presenceSince: number | undefined = -Infinity;
 
   constructor(sim: Sim) {
     super("cache");
@@ -244,7 +244,7 @@ export class CacheNode extends Peer {
     this.#serve(() => {
       const before = this.#isOnline(userId);
       if (value) {
-        this.#online.set(userId, this.#sim.kernel.now + PRESENCE_TTL_MS * MS);
+        this.#online.set(userId, this.#sim.kernel.now + this.#sim.lease.ttlUs);
       } else {
         this.#online.delete(userId);
       }
@@ -264,7 +264,7 @@ export class CacheNode extends Peer {
     const since = this.#presenceSince;
     return {
       online: userIds.filter((userId) => this.#isOnline(userId)),
-      complete: userIds.length === 0 || (since !== undefined && kernel.now - since >= PRESENCE_TTL_MS * MS),
+      complete: userIds.length === 0 || (since !== undefined && kernel.now - since >= this.#sim.lease.ttlUs),
     };
   }
 }
@@ -275,9 +275,6 @@ export type BusBody =
   | { topic: "persist"; batch: PersistBatch }
   | { topic: "fanout"; task: FanoutTask }
   | { topic: "event"; name: TopicName; body: string };
-
-/** Deliveries before a message is given up. Source: src/queues/retry.ts. */
-export const MAX_ATTEMPTS = 6;
 
 /** At least once, in any order; a killed process takes everything with it. */
 export class BusNode extends Peer {
@@ -303,7 +300,7 @@ export class BusNode extends Peer {
 
   /** 1, 2, 4 … 60 seconds later, until it is given up. */
   retry(body: BusBody, attempts: number): void {
-    if (attempts < MAX_ATTEMPTS) {
+    if (attempts < this.#sim.maxAttempts) {
       this.#enqueue(body, attempts + 1, Math.min(60, 2 ** (attempts - 1)) * SECOND);
     }
   }

@@ -2,7 +2,7 @@
 import type { FanoutTask, PersistBatch, StoredMessage } from "../../src/domain/records.ts";
 import { WORLD } from "../../src/domain/records.ts";
 import type { ServerFrame } from "../../src/protocol/frames.ts";
-import { MAX_ATTEMPTS, type BusBody } from "./backing.ts";
+import type { BusBody } from "./backing.ts";
 import { call, Peer, type Reply } from "./net.ts";
 import type { Sim } from "./sim.ts";
 
@@ -58,7 +58,7 @@ export class Consumers extends Peer {
       (reply) => sim.sql.apply(records, reply),
       (answer) => {
         if (answer === "failed") {
-          if (attempts >= MAX_ATTEMPTS) {
+          if (attempts >= sim.maxAttempts) {
             call<void>(
               sim,
               this,

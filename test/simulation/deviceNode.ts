@@ -113,12 +113,14 @@ export class DeviceNode {
         this.#wire = undefined;
         this.synced = false;
         return;
-      case "frame":
-        if (effect.frame.type === "send-message") {
-          sim.ledger.leavesDevice(this, effect.frame.data.clientMsgId);
+      case "frame": {
+        const { frame } = effect;
+        if (frame.type === "send-message") {
+          sim.ledger.leavesDevice(this, frame.data.clientMsgId);
         }
-        this.#wire?.up(effect.frame);
+        this.#wire?.up(sim.plant.clientFrame?.(frame, sim) ?? frame);
         return;
+      }
       case "loadHistory":
         return this.#loadHistory(effect.conversationId, effect.after, effect.limit);
       case "refreshToken":

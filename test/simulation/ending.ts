@@ -60,11 +60,10 @@ function sendsAreAnswered(sim: Sim): void {
     const stored = truth.byKey.get(`${userId} ${key}`);
     const where = (): string => `${device} ${key} is ${outcome}, stored at ${stored?.seqId ?? "no place"}`;
     check(outcome !== "open", "every send is answered", where);
-    check(
-      (outcome === "accepted") === (stored !== undefined),
-      "what is accepted is in the log once, what is refused is not",
-      where,
-    );
+    check(outcome !== "accepted" || stored !== undefined, "what is accepted is in the log once", where);
+    // A copy of a refused frame, late on its way, may come when its sender is a member again.
+    const moved = (truth.members.get(userId)?.changes ?? 0) > 0;
+    check(outcome !== "failed" || stored === undefined || moved, "what is refused is not in the log", where);
   }
 }
 

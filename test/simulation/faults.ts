@@ -52,14 +52,14 @@ export type Chances = {
   receiverSlow: number;
   receiverSilent: number;
   commitSlow: number;
+  roomCrash: number;
+  sessionCrash: number;
+  shardCrash: number;
 };
 
 /** Mean virtual microseconds between two of them; Infinity for never. */
 export type Intervals = {
   partition: number;
-  roomCrash: number;
-  sessionCrash: number;
-  shardCrash: number;
   processKill: number;
   roomEviction: number;
   sessionHibernation: number;
@@ -86,25 +86,30 @@ const USUAL_CHANCES: Chances = {
   receiverSlow: 0.003,
   receiverSilent: 0.001_2,
   commitSlow: 0.002,
+  // Per step of the object: it dies a moment later, in the middle of what the step began.
+  roomCrash: 0.001_5,
+  sessionCrash: 0.001,
+  shardCrash: 0.003,
 };
 
 const USUAL_INTERVALS: Intervals = {
   partition: 5 * SECOND,
-  roomCrash: 2 * SECOND,
-  sessionCrash: 4 * SECOND,
-  shardCrash: 5 * SECOND,
   processKill: 10 * SECOND,
   roomEviction: 2 * SECOND,
-  sessionHibernation: 2 * SECOND,
+  sessionHibernation: 500 * MS,
   sqlDown: 8 * SECOND,
   busDown: 8 * SECOND,
   cacheDown: 8 * SECOND,
   cacheEmptied: 9 * SECOND,
 };
 
-/** How long an outage lasts: mostly short, now and then longer than every retry time but the last. */
+/** How long an outage lasts: mostly short, now and then longer than the consumers' last attempt. */
 export function outageUs(random: Prng): number {
-  return random.chance(0.15) ? random.between(5, 25) * SECOND : random.around(1_500 * MS);
+  const dice = random.unit();
+  if (dice < 0.03) {
+    return random.between(32, 45) * SECOND;
+  }
+  return dice < 0.13 ? random.between(5, 20) * SECOND : random.around(1_500 * MS);
 }
 
 /**

@@ -24,6 +24,8 @@ function emptyCommit(): Commit {
 const NO_COUNTERS: Counters = { logId: 0, persistedSeqId: 0, deliveredSeqId: 0, firstSeqId: 1 };
 
 export class MemoryRoomStore implements RoomStore {
+  /** For planted bugs only: the index on (sender, key) would hide a missing dedupe from the oracles. */
+  noUniqueIndex = false;
   #open: Commit = emptyCommit();
   #state: ConversationState | undefined;
   #counters: Counters = NO_COUNTERS;
@@ -166,7 +168,7 @@ export class MemoryRoomStore implements RoomStore {
   insertMessage(row: LogRow): void {
     const { seqId, senderId, clientMsgId } = row.message;
     const key = `${senderId} ${clientMsgId}`;
-    if (this.#log.has(seqId) || this.#sends.has(key)) {
+    if (this.#log.has(seqId) || (this.#sends.has(key) && !this.noUniqueIndex)) {
       // SQLite's primary key and unique index; the whole event fails.
       throw new Error(`constraint: ${key} at ${seqId}`);
     }

@@ -56,10 +56,16 @@ export function call<T>(
     }
   };
   if (sim.hit("rpcLostBefore")) {
-    sim.kernel.after(hopUs(sim) * 2, kind, from.name, () => settle("failed"));
+    // Mostly the caller hears at once, but some failures are found out by a timeout.
+    const us = sim.random.chance(0.5) ? sim.random.between(50, 5_000) * MS : hopUs(sim) * 2;
+    sim.kernel.after(us, kind, from.name, () => settle("failed"));
     return;
   }
   sim.kernel.after(hopUs(sim), kind, to.name, () => {
+    if (from.life !== life && sim.random.chance(0.5)) {
+      // The caller died before its call had really left.
+      return;
+    }
     const reply = (value: T | Failed): void => {
       if (!to.calls.delete(reply)) {
         return;

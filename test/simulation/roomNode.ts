@@ -31,9 +31,11 @@ export class RoomNode extends Peer {
 
   /** Runs a step of the core; the answer leaves when everything written before it is durable. */
   step<T>(work: (core: RoomCore, nowMs: number) => T, reply: Reply<T>): void {
+    this.#sim.mayDie("roomCrash", this, () => this.crash());
     const core = this.#wake();
     const value = work(core, this.#sim.kernel.ms);
-    const effects = this.#sim.plant.effects?.(core.takeEffects(), this) ?? core.takeEffects();
+    const { plant } = this.#sim;
+    const effects = plant.effects?.(core.takeEffects(), this, core) ?? core.takeEffects();
     for (const effect of effects) {
       if (effect.kind === "alarm") {
         this.store.setAlarm(effect.at);
@@ -43,9 +45,18 @@ export class RoomNode extends Peer {
       }
     }
     this.#commit();
-    this.#gate(() => reply(value));
+    if (plant.answersBeforeCommit === true) {
+      reply(value);
+    } else {
+      this.#gate(() => reply(value));
+    }
     for (const effect of effects) {
-      if (effect.kind !== "alarm") {
+      if (effect.kind === "alarm") {
+        continue;
+      }
+      if (effect.kind === "deliver" && plant.deliversBeforeCommit === true) {
+        this.#carryOut(effect);
+      } else {
         this.#gate(() => this.#carryOut(effect));
       }
     }
@@ -58,6 +69,7 @@ export class RoomNode extends Peer {
     }
     const lost = this.#pending.splice(0);
     this.store.revert(lost.map(({ commit }) => commit));
+    this.#sim.plant.crashed?.(this);
     this.#core = undefined;
     this.#armedFor = 0;
     this.forget();
@@ -122,7 +134,7 @@ export class RoomNode extends Peer {
 
   #gate(leave: () => void): void {
     const last = this.#pending.at(-1);
-    if (last === undefined || this.#sim.plant.noOutputGate === true) {
+    if (last === undefined) {
       leave();
     } else {
       last.gated.push(leave);

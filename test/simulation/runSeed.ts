@@ -25,7 +25,9 @@ const EVENTS_PER_SEND = 3_000;
 export type RunOptions = { plant?: Plant; verbose?: boolean; listener?: (line: string) => void };
 
 export function runSeed(seed: number, sends: number, options: RunOptions = {}): SeedResult {
-  const sim = new Sim(seed, options.plant ?? NO_PLANT);
+  const plant = options.plant ?? NO_PLANT;
+  const uproot = plant.install?.();
+  const sim = new Sim(seed, plant);
   const { kernel } = sim;
   const workload = new Workload(sim, sends);
   let failure: SeedResult["failure"];
@@ -43,6 +45,10 @@ export function runSeed(seed: number, sends: number, options: RunOptions = {}): 
         throw new Violation("the system gets on", `${kernel.events} events for ${sends} sends`);
       }
     }
+    const end = kernel.now + workload.aftermathUs;
+    while (kernel.now < end) {
+      kernel.step();
+    }
     conclude(sim);
   } catch (error) {
     const known = error instanceof Violation;
@@ -53,6 +59,7 @@ export function runSeed(seed: number, sends: number, options: RunOptions = {}): 
       history: kernel.history(),
     };
   }
+  uproot?.();
   return {
     seed,
     sends: sim.ledger.submissions.size,

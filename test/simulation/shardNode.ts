@@ -70,7 +70,11 @@ export class ShardNode extends Peer {
   }
 
   push(task: { fromSeqId: number; toSeqId: number; messages: StoredMessage[] }, reply: Reply<true>): void {
-    this.#owed.push({ toSeqId: task.toSeqId, reply });
+    if (this.#sim.plant.shardAnswersAtOnce === true) {
+      reply(true);
+    } else {
+      this.#owed.push({ toSeqId: task.toSeqId, reply });
+    }
     this.#step((core, now) => core.pushed(task.messages, now));
   }
 
@@ -142,6 +146,7 @@ export class ShardNode extends Peer {
   }
 
   #step(work: (core: ShardCore, nowMs: number) => void): void {
+    this.#sim.mayDie("shardCrash", this, () => this.crash());
     work(this.#core, this.#sim.kernel.ms);
     for (const effect of this.#core.takeEffects()) {
       this.#carryOut(effect);

@@ -7,7 +7,8 @@ import { BusNode, CacheNode, SqlNode } from "./backing.ts";
 import { Consumers } from "./consumers.ts";
 import { DeviceNode } from "./deviceNode.ts";
 import { calmPlan, noFaults, type Chances, type FaultCounts, type FaultPlan } from "./faults.ts";
-import { Kernel } from "./kernel.ts";
+import { PRESENCE_RENEW_MS, PRESENCE_TTL_MS } from "../../src/domain/presence.ts";
+import { Kernel, MS } from "./kernel.ts";
 import { Ledger } from "./ledger.ts";
 import { Peer } from "./net.ts";
 import { NO_PLANT, type Plant } from "./plants.ts";
@@ -22,6 +23,10 @@ export type Outage = "sqlDown" | "busDown" | "cacheDown";
 const SENDS = { perSecond: 20, burst: 40 };
 const WORLD_SENDS = { perSecond: 1, burst: 5 };
 const WORLD_SHARDS = 2;
+/** Factors on the chance of every fault, in a storm and between storms. */
+const STORM = 12;
+const CALM = 0.6;
+const REAL_LEASE = { ttlUs: PRESENCE_TTL_MS * MS, renewUs: PRESENCE_RENEW_MS * MS };
 
 export class Sim {
   readonly kernel: Kernel;
@@ -42,10 +47,16 @@ export class Sim {
   limits: RoomLimits = ROOM_LIMITS;
   sendLimits: SendLimits = { sends: SENDS, world: WORLD_SENDS, lane: SEND_LANE };
   clientOptions: Partial<CoreOptions> = {};
+  /** Life of a presence lease, and when it is renewed. */
+  lease = REAL_LEASE;
+  /** Deliveries of a queue message before it is given up. */
+  maxAttempts = 6;
   /** Faults begin when this is replaced by the seed's plan. */
   plan: FaultPlan = calmPlan();
   begun = false;
   healed = false;
+  /** Troubles come in company: until then (virtual microseconds) everything is likelier to fail. */
+  stormUntil = 0;
   readonly #downUntil: Record<Outage, number> = { sqlDown: 0, busDown: 0, cacheDown: 0 };
   readonly #met: Record<Outage, boolean> = { sqlDown: true, busDown: true, cacheDown: true };
   /** Devices cut off from the network, until when (virtual microseconds). */
@@ -102,11 +113,23 @@ export class Sim {
   /** Chance decides whether this fault strikes here; counted when it does. */
   hit(name: keyof Chances): boolean {
     const probability = this.plan.chances[name];
-    if (probability === 0 || this.healed || this.random.unit() >= probability) {
+    if (probability === 0 || this.healed) {
+      return false;
+    }
+    const factor = this.kernel.now < this.stormUntil ? STORM : CALM;
+    if (this.random.unit() >= probability * factor) {
       return false;
     }
     this.hits[name] += 1;
     return true;
+  }
+
+  /** The object may die in the middle of what it has just begun: mostly within milliseconds. */
+  mayDie(name: "roomCrash" | "sessionCrash" | "shardCrash", peer: Peer, crash: () => void): void {
+    if (this.hit(name)) {
+      const us = this.random.chance(0.5) ? this.random.between(1, 3 * MS) : this.random.between(1, 300) * MS;
+      this.kernel.after(us, name, peer.name, crash);
+    }
   }
 
   /** True during an outage, which counts once somebody has met it. */
@@ -162,6 +185,8 @@ export class Sim {
   /** All faults end. What they have broken is left to the system. */
   heal(): void {
     this.healed = true;
+    // A pulse that is meant to be slow would keep the system from coming to rest.
+    this.lease = REAL_LEASE;
     this.#cutUntil.clear();
     for (const what of Object.keys(this.#downUntil) as Outage[]) {
       this.#downUntil[what] = 0;

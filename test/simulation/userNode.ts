@@ -4,14 +4,14 @@
  * lease's alarm outlive hibernation; everything else here is memory.
  */
 import type { Actor, RoomView, SendCommand } from "../../src/domain/commands.ts";
-import { GHOST_AFTER_MS, HEARTBEAT_SECONDS, PRESENCE_RENEW_MS } from "../../src/domain/presence.ts";
+import { GHOST_AFTER_MS, HEARTBEAT_SECONDS } from "../../src/domain/presence.ts";
 import { messageFor, WORLD_ROOM_ID, type StoredMessage } from "../../src/domain/records.ts";
 import { markRead } from "../../src/domain/roomChanges.ts";
 import { SendDesk } from "../../src/domain/sendDesk.ts";
 import { toWireError, type Fault, type Result } from "../../src/protocol/errors.ts";
 import type { ClientFrame, ServerFrame } from "../../src/protocol/frames.ts";
 import type { Message } from "../../src/protocol/things.ts";
-import { MS, SECOND } from "./kernel.ts";
+import { MS } from "./kernel.ts";
 import { call, Peer, type Reply } from "./net.ts";
 import type { Sim } from "./sim.ts";
 import { answerSync } from "./syncing.ts";
@@ -30,7 +30,7 @@ const AFTERLIFE_MS = 250;
 /** How often a room that could not be reached is asked for its head. */
 const TELL_TRIES = 5;
 /** The platform hibernates after ten idle seconds; a part of that is enough to meet every race. */
-const IDLE_US = SECOND;
+const IDLE_US = 300 * MS;
 
 export class UserNode extends Peer {
   readonly #sim: Sim;
@@ -77,12 +77,17 @@ export class UserNode extends Peer {
       return;
     }
     this.#armRenewal();
+    if (this.#sim.plant.greetsEarly === true) {
+      this.#greet([wire]);
+    }
     let left = 2;
     const ready = (): void => {
       left -= 1;
       if (left === 0) {
         this.#greeted = true;
-        this.#greet([wire]);
+        if (this.#sim.plant.greetsEarly !== true) {
+          this.#greet([wire]);
+        }
       }
     };
     this.#writePresence(ready);
@@ -245,6 +250,7 @@ export class UserNode extends Peer {
   }
 
   #answer(wire: Wire, conversationId: string, send: SendCommand, outcome: Result<StoredMessage>): void {
+    const sim = this.#sim;
     const { clientMsgId } = send;
     if (!outcome.ok) {
       wire.down([messageError(clientMsgId, conversationId, outcome.fault)]);
@@ -266,7 +272,7 @@ export class UserNode extends Peer {
       this.#echoed.delete(oldest ?? "");
     }
     for (const other of this.#wires) {
-      if (other !== wire) {
+      if (other !== wire && sim.plant.noEcho !== true) {
         other.down([{ type: "new-message", data: { message: messageFor(message, this.name) } }]);
       }
     }
@@ -414,7 +420,7 @@ export class UserNode extends Peer {
     }
     this.#renewalArmed = true;
     this.#sim.kernel.after(
-      PRESENCE_RENEW_MS * MS,
+      this.#sim.lease.renewUs,
       "renewal",
       this.name,
       () => {
@@ -442,6 +448,7 @@ export class UserNode extends Peer {
   // ---- small things
 
   #send(frames: readonly ServerFrame[]): number {
+    this.#sim.mayDie("sessionCrash", this, () => this.crash());
     this.#busyAt = this.#sim.kernel.now;
     this.#prune();
     for (const wire of this.#wires) {

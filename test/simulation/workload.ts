@@ -14,6 +14,7 @@ const THINK_US = 600 * MS;
 /** Mean time between two changes of members, and for how long people stay away. */
 const MEMBER_CHANGE_US = 900 * MS;
 const AWAY_US = 4 * SECOND;
+const STORM_EVERY_US = 2 * SECOND;
 /** Share of seeds with a group above the real limit of direct delivery; it costs as much as it has members. */
 const HUGE_CHANCE = 0.01;
 
@@ -76,6 +77,7 @@ export class Workload {
       this.#think(device);
     }
     this.#changeMembersSoon();
+    this.#stormSoon();
     for (const name of Object.keys(sim.plan.intervals) as (keyof Intervals)[]) {
       this.#strikeSoon(name);
     }
@@ -90,6 +92,12 @@ export class Workload {
       dedupeWindowMs: random.pick([150_000, ROOM_LIMITS.dedupeWindowMs]),
       hotMessages: random.pick([3, 20, ROOM_LIMITS.hotMessages]),
     };
+    this.#sim.lease = random.pick([
+      { ttlUs: 5 * SECOND, renewUs: 2 * SECOND },
+      { ttlUs: 15 * SECOND, renewUs: 6 * SECOND },
+      this.#sim.lease,
+    ]);
+    this.#sim.maxAttempts = random.pick([2, 3, 6]);
     const generous = { perSecond: 50, burst: 100 };
     const real = { perSecond: 20, burst: 40 };
     this.#sim.sendLimits = {
@@ -220,12 +228,27 @@ export class Workload {
 
   // ---- faults
 
+  #stormSoon(): void {
+    const { kernel, random } = this.#sim;
+    kernel.after(random.around(STORM_EVERY_US), "storm", "chaos", () => {
+      if (!this.#sim.healed) {
+        this.#sim.stormUntil = kernel.now + random.between(5 * MS, 400 * MS);
+        this.#stormSoon();
+      }
+    });
+  }
+
+  /** How long faults go on after the last send: its end must be met by them as well. */
+  get aftermathUs(): number {
+    return this.#sim.random.between(0, 6 * SECOND);
+  }
+
   #strikeSoon(name: keyof Intervals): void {
     const sim = this.#sim;
     const mean = sim.plan.intervals[name];
     if (mean !== Infinity) {
       sim.kernel.after(sim.random.around(mean), name, "chaos", () => {
-        if (!this.done) {
+        if (!sim.healed) {
           this.#strike(name);
           this.#strikeSoon(name);
         }
@@ -239,20 +262,6 @@ export class Workload {
     switch (name) {
       case "partition":
         return sim.cutOff(random.pick(sim.devices), outageUs(random));
-      case "roomCrash": {
-        const awake = [...sim.rooms.values()].filter((room) => room.awake);
-        if (awake.length > 0) {
-          hits.roomCrash += 1;
-          random.pick(awake).crash();
-        }
-        return;
-      }
-      case "sessionCrash":
-        hits.sessionCrash += 1;
-        return sim.user(random.pick(this.#userIds)).crash();
-      case "shardCrash":
-        hits.shardCrash += 1;
-        return random.pick(sim.shards).crash();
       case "processKill":
         return sim.kill();
       case "roomEviction": {

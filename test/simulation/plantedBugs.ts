@@ -1,0 +1,379 @@
+/**
+ * Bugs of the kind that somebody writes on a Friday, one line each. The suite plants them one at a
+ * time and must catch every one: an oracle that never fails proves nothing.
+ */
+import type { ClientEffect } from "../../sdk/src/core/index.ts";
+import type { RoomStore } from "../../src/domain/ports.ts";
+import type { RoomEffect } from "../../src/domain/room.ts";
+import { RoomContext } from "../../src/domain/roomContext.ts";
+import { DeliveryRounds, PATIENCE_MS } from "../../src/domain/rounds.ts";
+import type { Plant } from "./plants.ts";
+
+/** A copy of a store in which some methods are replaced. */
+function changed(store: RoomStore, changes: Partial<RoomStore>): RoomStore {
+  return {
+    transaction: (work) => store.transaction(work),
+    load: () => store.load(),
+    saveState: (state) => store.saveState(state),
+    saveCounters: (counters) => store.saveCounters(counters),
+    member: (userId) => store.member(userId),
+    putMember: (member) => store.putMember(member),
+    deleteMember: (userId) => store.deleteMember(userId),
+    members: (cursor, limit) => store.members(cursor, limit),
+    message: (seqId) => store.message(seqId),
+    messagesAfter: (after, limit) => store.messagesAfter(after, limit),
+    messagesBefore: (before, limit) => store.messagesBefore(before, limit),
+    findSend: (senderId, clientMsgId) => store.findSend(senderId, clientMsgId),
+    insertMessage: (row) => store.insertMessage(row),
+    pruneMessages: (seqId) => store.pruneMessages(seqId),
+    addOutbox: (row) => store.addOutbox(row),
+    outbox: (limit) => store.outbox(limit),
+    deleteOutbox: (ids) => store.deleteOutbox(ids),
+    ...changes,
+  };
+}
+
+/** Replaces a method of a class until the run is over. */
+function patched<Instance extends object, Name extends keyof Instance>(
+  prototype: Instance,
+  name: Name,
+  make: (original: Instance[Name]) => Instance[Name],
+): () => void {
+  const original = prototype[name];
+  prototype[name] = make(original);
+  return () => {
+    prototype[name] = original;
+  };
+}
+
+function without(kind: RoomEffect["kind"]): (effects: RoomEffect[]) => RoomEffect[] {
+  return (effects) => effects.filter((effect) => effect.kind !== kind);
+}
+
+const NOWHERE = { from: 0, to: 0, at: Infinity };
+
+export type PlantedBug = { what: string; plant: Plant };
+
+export const PLANTED_BUGS: Record<string, PlantedBug> = {
+  "ack before commit": {
+    what: "answers leave before what they promise is durable",
+    plant: { answersBeforeCommit: true },
+  },
+  "deliver before commit": {
+    what: "messages leave for their readers before they are durable",
+    plant: { deliversBeforeCommit: true },
+  },
+  "dedupe in memory only": {
+    what: "a resend is recognised only by the object that took the first copy",
+    plant: {
+      store: (store, room) => {
+        room.store.noUniqueIndex = true;
+        const seen = new Set<string>();
+        return changed(store, {
+          findSend: (sender, key) => (seen.has(`${sender} ${key}`) ? store.findSend(sender, key) : undefined),
+          insertMessage: (row) => {
+            seen.add(`${row.message.senderId} ${row.message.clientMsgId}`);
+            store.insertMessage(row);
+          },
+        });
+      },
+    },
+  },
+  "resend gets a new id": {
+    what: "the answer to a resend is made again instead of read back",
+    plant: {
+      core: (core) => {
+        const append = core.append.bind(core);
+        core.append = (sends, now) => {
+          const head = core.headSeqId;
+          return append(sends, now).map((outcome) =>
+            outcome.ok && outcome.value.seqId <= head
+              ? { ok: true, value: { ...outcome.value, messageId: `${outcome.value.messageId}x` } }
+              : outcome,
+          );
+        };
+      },
+    },
+  },
+  "sequence restored from the watermark": {
+    what: "after a restart the next sequence is taken from a counter that is written now and then",
+    plant: {
+      store: (store) =>
+        changed(store, {
+          load: () => {
+            const image = store.load();
+            return { ...image, headSeqId: Math.max(image.headSeqId, image.counters.logId) };
+          },
+        }),
+    },
+  },
+  "persisted when published": {
+    what: "the watermark moves when the bus has the batch, not when SQL has it",
+    plant: {
+      effects: (effects, _room, core) => {
+        for (const effect of effects) {
+          if (effect.kind === "persist" && effect.batch.toSeqId > 0) {
+            const { fromSeqId, toSeqId } = effect.batch;
+            core.persisted(fromSeqId, toSeqId, [], Number.MAX_SAFE_INTEGER / 2);
+          }
+        }
+        return [...effects, ...core.takeEffects()];
+      },
+    },
+  },
+  "given up counts as persisted": {
+    what: "a batch that the consumer gave up moves the watermark as well",
+    plant: {
+      core: (core) => {
+        core.persistFailed = (from, to, now) => core.persisted(from, to, [], now);
+      },
+    },
+  },
+  "delivered too early": {
+    what: "the durable watermark says delivered for what is only committed",
+    plant: {
+      store: (store) =>
+        changed(store, {
+          saveCounters: (counters) => store.saveCounters({ ...counters, deliveredSeqId: store.load().headSeqId }),
+        }),
+    },
+  },
+  "failed delivery counts as done": {
+    what: "the answer to a delivery is not looked at",
+    plant: {
+      core: (core) => {
+        const delivered = core.delivered.bind(core);
+        core.delivered = (userId, delivery, sockets, now) =>
+          delivered(userId, delivery, sockets === "failed" ? 1 : sockets, now);
+      },
+    },
+  },
+  "round forgets a laggard": {
+    what: "when the round loses its patience, those who have not answered are taken for served",
+    plant: {
+      core: (core) => {
+        const waiting = new Map<string, { from: number; to: number; at: number }>();
+        const take = core.takeEffects.bind(core);
+        const delivered = core.delivered.bind(core);
+        const onTimer = core.onTimer.bind(core);
+        let clock = 0;
+        core.takeEffects = () => {
+          const effects = take();
+          for (const effect of effects) {
+            for (const userId of effect.kind === "deliver" ? effect.userIds : []) {
+              waiting.set(
+                userId,
+                effect.kind === "deliver" ? { from: effect.from, to: effect.to, at: clock } : NOWHERE,
+              );
+            }
+          }
+          return effects;
+        };
+        core.delivered = (userId, delivery, sockets, now) => {
+          clock = now;
+          waiting.delete(userId);
+          delivered(userId, delivery, sockets, now);
+        };
+        core.onTimer = (name, now) => {
+          clock = now;
+          for (const [userId, { from, to, at }] of name === "patience" ? waiting : []) {
+            if (now - at >= PATIENCE_MS) {
+              delivered(userId, { from, to }, 1, now);
+            }
+          }
+          onTimer(name, now);
+        };
+      },
+    },
+  },
+  "first message of a flight is skipped": {
+    what: "a receiver found online begins one message too late",
+    plant: {
+      install: () =>
+        patched(
+          DeliveryRounds.prototype,
+          "found",
+          (original) =>
+            function (this: DeliveryRounds, userId, cursor, now) {
+              original.call(this, userId, cursor + 1, now);
+            },
+        ),
+    },
+  },
+  "away once, away for ever": {
+    what: "whoever was away is not asked for again",
+    plant: {
+      core: (core) => {
+        const away = new Set<string>();
+        const take = core.takeEffects.bind(core);
+        const cached = core.cached.bind(core);
+        let asked: string[] = [];
+        core.takeEffects = () =>
+          take().map((effect) => {
+            if (effect.kind !== "cache") {
+              return effect;
+            }
+            asked = effect.presenceOf.filter((userId) => !away.has(userId));
+            return { ...effect, presenceOf: asked };
+          });
+        core.cached = (answer, now) => {
+          for (const userId of answer === "failed" || !answer.complete ? [] : asked) {
+            if (answer !== "failed" && !answer.online.includes(userId)) {
+              away.add(userId);
+            }
+          }
+          cached(answer, now);
+        };
+      },
+    },
+  },
+  "cache down means nobody is here": {
+    what: "a failed presence read is taken for an empty one",
+    plant: {
+      core: (core) => {
+        const cached = core.cached.bind(core);
+        core.cached = (answer, now) => cached(answer === "failed" ? { online: [], complete: true } : answer, now);
+      },
+    },
+  },
+  "empty cache means nobody is here": {
+    what: "presence is believed although the cache was emptied a moment ago",
+    plant: {
+      core: (core) => {
+        const cached = core.cached.bind(core);
+        core.cached = (answer, now) => cached(answer === "failed" ? answer : { ...answer, complete: true }, now);
+      },
+    },
+  },
+  "alarm never armed": {
+    what: "nothing wakes the room to send again what was lost",
+    plant: { effects: without("alarm") },
+  },
+  "alarm outside the commit": {
+    what: "a crash loses the alarm together with the memory",
+    plant: { crashed: (room) => room.store.setAlarm(0) },
+  },
+  "outbox row deleted when sent": {
+    what: "rows go when the batch is on the bus, not when SQL has it",
+    plant: {
+      effects: (effects, _room, core) => {
+        for (const effect of effects) {
+          if (effect.kind === "persist") {
+            core.settled(effect.batch.outboxIds, 0);
+          }
+        }
+        return effects;
+      },
+    },
+  },
+  "older record wins": {
+    what: "SQL takes records in the order in which they come",
+    plant: { sqlIgnoresLogId: true },
+  },
+  "own messages stay unread": {
+    what: "the sender's read pointer is not written",
+    plant: { install: () => patched(RoomContext.prototype, "saveOwnRead", () => () => undefined) },
+  },
+  "log pruned before SQL has it": {
+    what: "rows leave the log by their age alone",
+    plant: {
+      install: () =>
+        patched(
+          RoomContext.prototype,
+          "prune",
+          () =>
+            function (this: RoomContext) {
+              const upTo = this.headSeqId - this.limits.hotMessages;
+              if (upTo >= this.counters.firstSeqId) {
+                this.counters = { ...this.counters, firstSeqId: upTo + 1 };
+                this.store.transaction(() => {
+                  this.store.pruneMessages(upTo);
+                  this.store.saveCounters(this.counters);
+                });
+              }
+            },
+        ),
+    },
+  },
+  "removed member still served": {
+    what: "rounds keep a receiver that is no longer a member",
+    plant: { install: () => patched(DeliveryRounds.prototype, "remove", () => () => undefined) },
+  },
+  "refused fan-out counts as done": {
+    what: "a big room forgets a task that the bus did not take",
+    plant: {
+      core: (core) => {
+        core.fanoutRefused = (now) => core.fannedOut(core.headSeqId, now);
+      },
+    },
+  },
+  "shard answers too early": {
+    what: "a push is confirmed before its messages were handed over",
+    plant: { shardAnswersAtOnce: true },
+  },
+  "shard drops a reader that failed once": {
+    what: "one failed call, and a session is forgotten",
+    plant: {
+      shard: (core) => {
+        const answered = core.answered.bind(core);
+        core.answered = (userId, to, sockets, now) => answered(userId, to, sockets === "failed" ? 0 : sockets, now);
+      },
+    },
+  },
+  "sender's other devices forgotten": {
+    what: "an acknowledged message is not shown on the sender's other sockets",
+    plant: { noEcho: true },
+  },
+  "connected before presence": {
+    what: "a client asks for what it missed before rooms can know that it is here",
+    plant: { greetsEarly: true },
+  },
+  "client does not dedupe": {
+    what: "pushed messages are shown as they come",
+    plant: {
+      client: (core) => {
+        const frame = core.frame.bind(core);
+        core.frame = (link, received, now) => {
+          const steps = frame(link, received, now);
+          if (received.type !== "new-message") {
+            return steps;
+          }
+          const { message } = received.data;
+          const shown = steps.filter((step) => step.kind !== "emit" || step.event.type !== "message");
+          const again: ClientEffect = {
+            kind: "emit",
+            event: { type: "message", conversationId: message.conversationId, message, live: true },
+          };
+          return [...shown, again];
+        };
+      },
+    },
+  },
+  "client drops pending on reconnect": {
+    what: "what was not acknowledged is forgotten with the connection",
+    plant: {
+      client: (core) => {
+        const closed = core.socketClosed.bind(core);
+        core.socketClosed = (link, code, now, retryAfterMs) => {
+          for (const { data } of core.pending()) {
+            core.cancel(data.clientMsgId, now);
+          }
+          return closed(link, code, now, retryAfterMs);
+        };
+      },
+    },
+  },
+  "client resends with a new key": {
+    what: "a retry makes a new clientMsgId",
+    plant: {
+      clientFrame: (frame, sim) => {
+        if (frame.type !== "send-message") {
+          return frame;
+        }
+        const { clientMsgId } = frame.data;
+        const tries = sim.ledger.submissions.get(clientMsgId)?.frames ?? 1;
+        return tries > 1 ? { ...frame, data: { ...frame.data, clientMsgId: `${clientMsgId}.${tries}` } } : frame;
+      },
+    },
+  },
+};
