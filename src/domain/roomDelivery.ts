@@ -20,6 +20,11 @@ const CACHE_PAUSE_MS = 25;
  * before it believes the cache; a pipeline that takes longer proves nothing about who connected meanwhile.
  */
 export const HEAD_LAG_MS = 250;
+/**
+ * A pipeline is late when the machine is overloaded, and delivering everything again would make it later still: at most
+ * once in this time.
+ */
+const AGAIN_PAUSE_MS = 5_000;
 
 type CacheFlight = {
   from: number;
@@ -47,6 +52,7 @@ export class RoomDelivery {
   /** The cache had an older head than this for too long: whoever connected then may have been told the older one. */
   #uncachedFrom: number | undefined;
   #retryCache = false;
+  #againNotBefore = 0;
   #cacheNotBefore = 0;
   #cacheDown = false;
   readonly #unsure = new Map<string, Unsure>();
@@ -168,7 +174,9 @@ export class RoomDelivery {
     } else if (flight.again || late) {
       // Once more for what came late, now that the cache answers.
       this.#uncachedFrom = late ? Math.min(before, flight.again ? before : (this.#uncachedFrom ?? before)) : undefined;
-      this.#retryCache = late;
+      if (late) {
+        this.#againNotBefore = now + AGAIN_PAUSE_MS;
+      }
     }
     const everybody = answer === "failed" || !answer.complete;
     this.#found(flight, everybody ? flight.asked : answer.online);
@@ -329,7 +337,8 @@ export class RoomDelivery {
     if (!behind && !urgent) {
       return;
     }
-    const again = this.#uncachedFrom !== undefined && (this.#retryCache || !this.#cacheDown);
+    const mayAgain = !this.#cacheDown && room.now >= this.#againNotBefore;
+    const again = this.#uncachedFrom !== undefined && (this.#retryCache || mayAgain);
     const presenceOf = this.#big ? [] : this.#members().filter((userId) => again || !this.#rounds.knows(userId));
     if (presenceOf.length === 0 && !urgent && room.now < this.#cacheNotBefore) {
       room.timer("cache", this.#cacheNotBefore - room.now);
