@@ -1,4 +1,5 @@
 /** Upgrades: `/ws` to the user's own object, `/ws/rooms/{id}` to a shard of a big room. The objects accept the sockets. */
+import { WORLD } from "../domain/records.ts";
 import { SUBPROTOCOL } from "../objects/acceptSocket.ts";
 import { ConversationId } from "../protocol/primitives.ts";
 import { bearerToken, subprotocolToken, type AccessClaims } from "../platform/tokens.ts";
@@ -44,13 +45,19 @@ ws.get("/ws/rooms/:id", async (c) => {
     return fail(c, { name: "INVALID_INPUT", fields: [{ path: "since", message: "must be a sequence number" }] });
   }
   const id = ConversationId.safeParse(c.req.param("id"));
-  const { actor } = viewer.value;
+  const { actor, deviceId } = viewer.value;
   const view = id.success ? await services.room(id.data).view(actor) : err({ name: "CONVERSATION_NOT_FOUND" });
   if (!view.ok) {
     return fail(c, view.fault);
   }
-  const { conversationId } = view.value.conversation;
-  return services.shard(conversationId, actor.userId).fetch(forwarded(c, { "x-gochat-user": actor.userId }));
+  const { conversationId, type } = view.value.conversation;
+  if (type !== WORLD) {
+    // Shards serve the world only; an open socket that never says anything would be worse than this.
+    return fail(c, { name: "INVALID_INPUT", fields: [{ path: "id", message: "its messages come to /ws" }] });
+  }
+  return services
+    .shard(conversationId, actor.userId)
+    .fetch(forwarded(c, { "x-gochat-user": actor.userId, "x-gochat-device": deviceId }));
 });
 
 /** The token's claims, from the header or, from a browser, the subprotocol. */

@@ -14,11 +14,14 @@ import { newId } from "../platform/ids.ts";
 import { messagesFrame } from "../platform/frameText.ts";
 import { ObjectSchema } from "../platform/objectSchema.ts";
 import type { ShardRpc } from "../platform/rpc.ts";
+import { settingsOf, type Limits } from "../platform/settings.ts";
 import { closeSocket, sendFrames } from "../platform/sockets.ts";
 import { roomOf, sessionOf } from "../platform/stubs.ts";
-import { err, errorFrame, type Result } from "../protocol/errors.ts";
+import { err, errorFrame, type ErrorName, type Result } from "../protocol/errors.ts";
+import { parseClientFrame } from "../protocol/frames.ts";
 import { describeError, log } from "../telemetry/log.ts";
 import { acceptSocket } from "./acceptSocket.ts";
+import { BadFrames } from "./BadFrames.ts";
 
 const MIGRATIONS = [`CREATE TABLE sessions (user_id TEXT PRIMARY KEY) WITHOUT ROWID;`];
 
@@ -27,16 +30,26 @@ const UP_LANE = { flight: 256, waiting: 4_096 };
 const UNREACHABLE_RETRY_MS = 1_000;
 /** Rows asked from the log at once when a hole is healed. */
 const PULL_ROWS = 200;
+/** Who waits longer for a handing-over is told that it did not come: the room sends the task again. */
+const SERVED_LIMIT_MS = 10_000;
 
+type Owed = { toSeqId: number; settle: (served: boolean) => void };
 type Parcel = { command: SendCommand; answer: (outcome: Result<StoredMessage>) => void };
 
 export class FanoutShard extends DurableObject<Env> implements ShardRpc {
   readonly #core = new ShardCore();
   readonly #conversationId: string;
   readonly #up = new Lane<Parcel>(UP_LANE);
+  readonly #limits: Limits;
+  readonly #badFrames: BadFrames;
+  /** Highest sequence of a push to this life of the object. */
+  #pushedSeqId = 0;
+  #owed: Owed[] = [];
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
+    this.#limits = settingsOf(env).limits;
+    this.#badFrames = new BadFrames(this.#limits.badFrames);
     this.#conversationId = (ctx.id.name ?? "").split(SHARD_SEPARATOR)[0] ?? "";
     new ObjectSchema(ctx.storage, MIGRATIONS).ensure();
     for (const row of ctx.storage.sql.exec<{ user_id: string }>("SELECT user_id FROM sessions")) {
@@ -52,7 +65,8 @@ export class FanoutShard extends DurableObject<Env> implements ShardRpc {
     const since = new URL(request.url).searchParams.get("since");
     const after = since === null ? undefined : Number(since);
     const { messages, headSeqId, fromSeqId } = await this.#backlog(after);
-    const { response, socket } = acceptSocket(this.ctx, request, [], { version: 1 });
+    const tag = deviceTag(request.headers.get("x-gochat-user") ?? "", request.headers.get("x-gochat-device") ?? "");
+    const { response, socket } = acceptSocket(this.ctx, request, [tag], { version: 1 });
     const data = { conversationId: this.#conversationId, headSeqId, fromSeqId };
     const frames = [JSON.stringify({ type: "room", data })];
     if (messages.length > 0) {
@@ -62,9 +76,12 @@ export class FanoutShard extends DurableObject<Env> implements ShardRpc {
     return response;
   }
 
-  override webSocketMessage(socket: WebSocket, _message: string | ArrayBuffer): void {
+  override webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): void {
     // Read-only: every frame but the ping (which the runtime answers) is refused.
-    sendFrames([socket], [JSON.stringify(errorFrame({ name: "INVALID_INPUT" }, newId(systemClock.now())))]);
+    const parsed = parseClientFrame(message, this.#limits.frameBytes);
+    const [fault, ref] = parsed.ok ? [{ name: "INVALID_INPUT" as const }, parsed.value.id] : [parsed.fault, parsed.ref];
+    sendFrames([socket], [JSON.stringify(errorFrame(fault, newId(systemClock.now()), ref))]);
+    this.#badFrames.count(socket);
   }
 
   override webSocketClose(socket: WebSocket): void {
@@ -83,6 +100,13 @@ export class FanoutShard extends DurableObject<Env> implements ShardRpc {
     return Promise.resolve();
   }
 
+  closeDevice(userId: string, deviceId: string, name: ErrorName): Promise<void> {
+    for (const socket of this.ctx.getWebSockets(deviceTag(userId, deviceId))) {
+      closeSocket(socket, name);
+    }
+    return Promise.resolve();
+  }
+
   readers(): Promise<{ sockets: number; sessions: number }> {
     const sockets = this.ctx.getWebSockets().length;
     return Promise.resolve({ sockets, sessions: this.#core.sessionCount });
@@ -91,8 +115,42 @@ export class FanoutShard extends DurableObject<Env> implements ShardRpc {
   // ---- down
 
   push(task: { fromSeqId: number; toSeqId: number; messages: StoredMessage[] }): Promise<void> {
+    this.#pushedSeqId = Math.max(this.#pushedSeqId, task.toSeqId);
     this.#step((now) => this.#core.pushed(task.messages, now));
     return Promise.resolve();
+  }
+
+  /**
+   * Until then the messages live in this object's memory alone: were the fan-out confirmed with the push, an object that
+   * dies within the window would take them along, and nobody would send them again.
+   */
+  served(toSeqId: number): Promise<boolean> {
+    if (toSeqId > this.#pushedSeqId) {
+      // The push came to an earlier life of this shard.
+      return Promise.resolve(false);
+    }
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    const settle = (served: boolean): void => {
+      clearTimeout(late);
+      resolve(served);
+    };
+    const late = setTimeout(() => {
+      this.#owed = this.#owed.filter((owed) => owed.settle !== settle);
+      settle(false);
+    }, SERVED_LIMIT_MS);
+    this.#owed.push({ toSeqId, settle });
+    this.#settle();
+    return promise;
+  }
+
+  #settle(): void {
+    if (this.#owed.length === 0) {
+      return;
+    }
+    const reached = this.#core.handedOver(systemClock.now());
+    const paid = this.#owed.filter(({ toSeqId }) => toSeqId <= reached);
+    this.#owed = this.#owed.filter(({ toSeqId }) => toSeqId > reached);
+    paid.forEach(({ settle }) => settle(true));
   }
 
   #step(step: (now: number) => void): void {
@@ -100,6 +158,7 @@ export class FanoutShard extends DurableObject<Env> implements ShardRpc {
     for (const effect of this.#core.takeEffects()) {
       this.#carryOut(effect);
     }
+    this.#settle();
   }
 
   #carryOut(effect: ShardEffect): void {
@@ -165,8 +224,10 @@ export class FanoutShard extends DurableObject<Env> implements ShardRpc {
     const { messages } = await room.readLog(from, SHARD_BACKLOG);
     // Re-read after the wait: what is newer than this comes with the windows.
     const upTo = this.#core.sentSeqId;
+    // A window may have passed meanwhile with messages that the log did not have yet when it was read.
+    const passed = this.#core.backlogAfter(messages.at(-1)?.seqId ?? from) ?? [];
     return {
-      messages: messages.filter((message) => message.seqId <= upTo),
+      messages: [...messages, ...passed].filter((message) => message.seqId <= upTo),
       headSeqId: upTo,
       fromSeqId: from,
     };
@@ -206,4 +267,9 @@ export class FanoutShard extends DurableObject<Env> implements ShardRpc {
       }
     }
   }
+}
+
+/** By this a device's sockets are found when it is signed out. At most 26 + 1 + 64 characters of the 256 that a tag may have. */
+function deviceTag(userId: string, deviceId: string): string {
+  return `${userId}/${deviceId}`;
 }

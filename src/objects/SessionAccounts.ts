@@ -4,7 +4,7 @@ import { rotate, signIn, type DeviceLimits } from "../domain/devices.ts";
 import { systemClock } from "../platform/clock.ts";
 import { newId, randomToken } from "../platform/ids.ts";
 import type { DeviceWish, SignedIn, SignInUser } from "../platform/rpc.ts";
-import { err, ok, type Result } from "../protocol/errors.ts";
+import { err, ok, type ErrorName, type Result } from "../protocol/errors.ts";
 import type { Device } from "../protocol/things.ts";
 import { log } from "../telemetry/log.ts";
 import type { SessionSockets } from "./SessionSockets.ts";
@@ -12,17 +12,22 @@ import type { SessionSqlStore } from "./SessionSqlStore.ts";
 
 const REFRESH_TOKEN_BYTES = 32;
 
+/** What closes when a device is signed out. */
+type Closing = { sockets: SessionSockets; closeRooms(deviceId: string, name: ErrorName): void };
+
 export class SessionAccounts {
   readonly #userId: string;
   readonly #store: SessionSqlStore;
   readonly #sockets: SessionSockets;
+  readonly #closeRooms: Closing["closeRooms"];
   readonly #limits: DeviceLimits;
 
-  constructor(userId: string, store: SessionSqlStore, sockets: SessionSockets, limits: DeviceLimits) {
+  constructor(userId: string, store: SessionSqlStore, limits: DeviceLimits, { sockets, closeRooms }: Closing) {
     this.#userId = userId;
     this.#store = store;
-    this.#sockets = sockets;
     this.#limits = limits;
+    this.#sockets = sockets;
+    this.#closeRooms = closeRooms;
   }
 
   /**
@@ -45,7 +50,7 @@ export class SessionAccounts {
     for (const deviceId of replaced) {
       const sockets = this.#sockets.ofDevice(deviceId);
       this.#sockets.send(sockets, { type: "session-replaced", data: {} });
-      this.#sockets.closeDevice(deviceId, "SESSION_REPLACED");
+      this.#close(deviceId, "SESSION_REPLACED");
     }
     return ok({ deviceId: device.deviceId, refreshToken: token, validFrom: device.validFrom });
   }
@@ -65,7 +70,7 @@ export class SessionAccounts {
         userId: this.#userId,
         deviceId: revoked,
       });
-      this.#sockets.closeDevice(revoked, "UNAUTHENTICATED");
+      this.#close(revoked, "UNAUTHENTICATED");
     }
     return result.ok
       ? ok({
@@ -90,7 +95,7 @@ export class SessionAccounts {
       return err({ name: "NOT_FOUND" });
     }
     this.#store.transaction(() => this.#store.deleteDevice(deviceId));
-    this.#sockets.closeDevice(deviceId, "UNAUTHENTICATED");
+    this.#close(deviceId, "UNAUTHENTICATED");
     return ok(undefined);
   }
 
@@ -102,6 +107,12 @@ export class SessionAccounts {
       const attachment = this.#sockets.of(socket);
       this.#sockets.remember(socket, { ...attachment, isGuest: user.isGuest, isAdmin });
     }
+  }
+
+  /** All sockets of a device that is no longer signed in, here and at the shards. */
+  #close(deviceId: string, name: ErrorName): void {
+    this.#sockets.closeDevice(deviceId, name);
+    this.#closeRooms(deviceId, name);
   }
 
   /** Begins with the user's id, so that the gateway finds this object. */

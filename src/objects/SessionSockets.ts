@@ -1,12 +1,8 @@
-/** The sockets of one user: what each remembers, which are open, and who sent too much rubbish. */
-import { systemClock } from "../platform/clock.ts";
+/** The sockets of one user: what each remembers, and which are open. */
 import { closeSocket, sendFrames } from "../platform/sockets.ts";
 import type { ErrorName } from "../protocol/errors.ts";
 import { PING_TEXT, PONG_TEXT, type ServerFrame } from "../protocol/frames.ts";
 import { acceptSocket } from "./acceptSocket.ts";
-
-/** In this time so many bad frames are borne. Source: WIRE "Frames". */
-const BAD_FRAMES_WINDOW_MS = 10_000;
 
 /** What a socket remembers across hibernation. Older versions are read, never rewritten in place. */
 export type Attachment = {
@@ -24,7 +20,6 @@ export class SessionSockets {
   readonly #ctx: DurableObjectState;
   /** Deserialising an attachment with every frame costs; this copy may vanish. */
   readonly #attachments = new WeakMap<WebSocket, Attachment>();
-  readonly #badFrames = new WeakMap<WebSocket, number[]>();
 
   constructor(ctx: DurableObjectState) {
     this.#ctx = ctx;
@@ -93,16 +88,6 @@ export class SessionSockets {
     const [oldest] = tabs.toSorted((a, b) => this.of(a).connectedAt - this.of(b).connectedAt);
     if (oldest !== undefined) {
       closeSocket(oldest, "SESSION_REPLACED");
-    }
-  }
-
-  countBadFrame(socket: WebSocket, limit: number): void {
-    const now = systemClock.now();
-    const recent = (this.#badFrames.get(socket) ?? []).filter((at) => at > now - BAD_FRAMES_WINDOW_MS);
-    recent.push(now);
-    this.#badFrames.set(socket, recent);
-    if (recent.length > limit) {
-      closeSocket(socket, "INVALID_INPUT");
     }
   }
 

@@ -16,11 +16,12 @@ import type { DeliveredRange, DeviceWish, SessionRpc, SignedIn, SignInUser } fro
 import { settingsOf, type Settings } from "../platform/settings.ts";
 import { closeSocket, sendFrames } from "../platform/sockets.ts";
 import { roomOf, shardOf } from "../platform/stubs.ts";
-import { err, errorFrame, ok, toWireError, type Fault, type Result } from "../protocol/errors.ts";
+import { err, errorFrame, ok, toWireError, type ErrorName, type Fault, type Result } from "../protocol/errors.ts";
 import { parseClientFrame, type ClientFrame } from "../protocol/frames.ts";
 import type { Device, Message } from "../protocol/things.ts";
 import { publishOutbox } from "../queues/sqlOutbox.ts";
 import { describeError, log } from "../telemetry/log.ts";
+import { BadFrames } from "./BadFrames.ts";
 import { actorOf, FRAME_HANDLERS, type FrameContext } from "./sessionFrames.ts";
 import { SessionAccounts } from "./SessionAccounts.ts";
 import { SessionHeads } from "../domain/sessionHeads.ts";
@@ -46,6 +47,7 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
   readonly #desk: SendDesk<Ticket>;
   readonly #frames: FrameContext;
   readonly #frameBucket;
+  readonly #badFrames: BadFrames;
   readonly #echoed = new Set<string>();
   readonly #heads = new SessionHeads();
 
@@ -55,7 +57,11 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
     this.#store = new SessionSqlStore(ctx.storage);
     this.#settings = settingsOf(env);
     this.#sockets = new SessionSockets(ctx);
-    this.#accounts = new SessionAccounts(this.#userId, this.#store, this.#sockets, this.#settings.limits);
+    this.#badFrames = new BadFrames(this.#settings.limits.badFrames);
+    this.#accounts = new SessionAccounts(this.#userId, this.#store, this.#settings.limits, {
+      sockets: this.#sockets,
+      closeRooms: (deviceId, name) => ctx.waitUntil(this.#closeRooms(deviceId, name)),
+    });
     const cache = embeddedCache(env, this.#settings.cacheShards);
     this.#presence = new SessionPresence({
       env,
@@ -133,7 +139,7 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
     const parsed = parseClientFrame(data, this.#settings.limits.frameBytes);
     if (!parsed.ok) {
       this.#refuse(socket, parsed.fault, parsed.ref, parsed.send);
-      this.#sockets.countBadFrame(socket, this.#settings.limits.badFrames);
+      this.#badFrames.count(socket);
       return;
     }
     const frame = parsed.value;
@@ -160,6 +166,20 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
 
   override async webSocketError(socket: WebSocket): Promise<void> {
     await this.#presence.left(socket);
+  }
+
+  /** Room sockets of a device that was signed out: they are open at a shard. */
+  async #closeRooms(deviceId: string, name: ErrorName): Promise<void> {
+    const { env } = this;
+    try {
+      await shardOf(env, WORLD_ROOM_ID, this.#userId, this.#settings.worldShards).closeDevice(
+        this.#userId,
+        deviceId,
+        name,
+      );
+    } catch (error) {
+      log("warn", "room sockets not closed", { userId: this.#userId, deviceId, error: describeError(error) });
+    }
   }
 
   // ---- RPC: accounts

@@ -13,7 +13,7 @@ import type {
   SendCommand,
 } from "../domain/commands.ts";
 import type { MemberState, StoredMessage } from "../domain/records.ts";
-import type { Result } from "../protocol/errors.ts";
+import type { ErrorName, Result } from "../protocol/errors.ts";
 import type { Device, Message } from "../protocol/things.ts";
 
 export type {
@@ -130,6 +130,13 @@ export interface ShardRpc {
   send(sends: SendCommand[]): Promise<Result<StoredMessage>[]>;
   /** From the fan-out consumer; a hole before `fromSeqId` is healed from the log. */
   push(task: { fromSeqId: number; toSeqId: number; messages: StoredMessage[] }): Promise<void>;
+  /**
+   * Comes back when every reader has taken over everything up to `toSeqId`; false when that will not be known (the shard
+   * died since the push, or it takes too long): then the fan-out is not confirmed, and the room repeats it.
+   */
+  served(toSeqId: number): Promise<boolean>;
+  /** A device was signed out: its room sockets close as well. */
+  closeDevice(userId: string, deviceId: string, name: ErrorName): Promise<void>;
   readers(): Promise<{ sockets: number; sessions: number }>;
 }
 

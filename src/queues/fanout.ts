@@ -8,6 +8,7 @@ import { WORLD, type FanoutTask, type StoredMessage } from "../domain/records.ts
 import { systemClock } from "../platform/clock.ts";
 import { PRESENCE_TTL_MS } from "../domain/presence.ts";
 import { messagesFrame } from "../platform/frameText.ts";
+import type { ShardRpc } from "../platform/rpc.ts";
 import { settingsOf } from "../platform/settings.ts";
 import { roomOf, sessionOf, shardAt } from "../platform/stubs.ts";
 import { describeError, log } from "../telemetry/log.ts";
@@ -18,7 +19,10 @@ const MEMBER_BATCH = 500;
 /** Deliveries in the air at one time within a batch. */
 const SLICE = 100;
 
-export async function fanout(batch: MessageBatch<FanoutTask>, env: Env): Promise<void> {
+/** Goes on after the batch has been answered. */
+export type Later = (work: Promise<void>) => void;
+
+export async function fanout(batch: MessageBatch<FanoutTask>, env: Env, later: Later): Promise<void> {
   const byRoom = new Map<string, Message<FanoutTask>[]>();
   for (const message of batch.messages) {
     const list = byRoom.get(message.body.conversationId) ?? [];
@@ -29,17 +33,24 @@ export async function fanout(batch: MessageBatch<FanoutTask>, env: Env): Promise
     [...byRoom.values()].map(async (messages) => {
       // In order within a room, as far as this batch knows them; shards heal the rest.
       for (const message of messages.toSorted((a, b) => a.body.fromSeqId - b.body.fromSeqId)) {
-        await run(message, env);
+        await run(message, env, later);
       }
     }),
   );
 }
 
-async function run(message: Message<FanoutTask>, env: Env): Promise<void> {
+async function run(message: Message<FanoutTask>, env: Env, later: Later): Promise<void> {
   const task = message.body;
   try {
-    await (task.type === WORLD ? toShards(task, env) : toMembers(task, env));
-    await roomOf(env, task.conversationId).fannedOut(task.toSeqId);
+    if (task.type === WORLD) {
+      const { fromSeqId, toSeqId, messages } = task;
+      await Promise.all(shardsOf(task, env).map((shard) => shard.push({ fromSeqId, toSeqId, messages })));
+      // Not waited for: one slow reader would hold up every other room's tasks.
+      later(confirmServed(task, env));
+    } else {
+      await toMembers(task, env);
+      await roomOf(env, task.conversationId).fannedOut(task.toSeqId);
+    }
     message.ack();
   } catch (error) {
     log("warn", "fan-out failed, will be repeated", {
@@ -51,10 +62,23 @@ async function run(message: Message<FanoutTask>, env: Env): Promise<void> {
   }
 }
 
-async function toShards(task: FanoutTask, env: Env): Promise<void> {
-  const { fromSeqId, toSeqId, messages } = task;
-  const shards = Array.from({ length: settingsOf(env).worldShards }, (_, n) => n);
-  await Promise.all(shards.map((n) => shardAt(env, task.conversationId, n).push({ fromSeqId, toSeqId, messages })));
+function shardsOf(task: FanoutTask, env: Env): ShardRpc[] {
+  return Array.from({ length: settingsOf(env).worldShards }, (_, n) => shardAt(env, task.conversationId, n));
+}
+
+/** A shard holds what it was pushed in memory until its readers have it: only then is the room told. */
+async function confirmServed(task: FanoutTask, env: Env): Promise<void> {
+  try {
+    const served = await Promise.all(shardsOf(task, env).map((shard) => shard.served(task.toSeqId)));
+    if (served.every(Boolean)) {
+      await roomOf(env, task.conversationId).fannedOut(task.toSeqId);
+    }
+  } catch (error) {
+    log("warn", "fan-out not confirmed, the room's alarm repeats it", {
+      conversationId: task.conversationId,
+      error: describeError(error),
+    });
+  }
 }
 
 async function toMembers(task: FanoutTask, env: Env): Promise<void> {

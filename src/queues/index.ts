@@ -16,7 +16,7 @@ import { onUserEvent } from "./userEvents.ts";
  * Bodies of the internal topics are written by our own objects only, so their types are asserted
  * here; events that others may write as well are checked by their schemas.
  */
-export function consume(batch: MessageBatch, env: Env): Promise<void> {
+export function consume(batch: MessageBatch, env: Env, ctx: Pick<ExecutionContext, "waitUntil">): Promise<void> {
   const topic = topicOfQueue(batch.queue);
   switch (topic) {
     case "gochat.messages.upstream":
@@ -24,7 +24,7 @@ export function consume(batch: MessageBatch, env: Env): Promise<void> {
     case "gochat.messages.persist":
       return persist(batch as MessageBatch<PersistBatch>, env);
     case "gochat.tasks.fanout":
-      return fanout(batch as MessageBatch<FanoutTask>, env);
+      return fanout(batch as MessageBatch<FanoutTask>, env, (work) => ctx.waitUntil(work));
     case "gochat.user-events":
       return consumeEvents(topic, batch, env, onUserEvent);
     case "gochat.friend-events":

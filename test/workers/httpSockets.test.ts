@@ -119,6 +119,31 @@ describe("/ws/rooms/{id}", () => {
     socket.close();
   });
 
+  it("closes when its device is signed out, and only then", async ({ expect }) => {
+    const [me, other] = [await register(), await register()];
+    const open = async (person: AuthAnswer) => {
+      const socket = opened((await upgrade("/ws/rooms/world_chat_room", withToken(person))).response);
+      await socket.next("room");
+      return socket;
+    };
+    const [mine, theirs] = [await open(me), await open(other)];
+    await sessionOf(env, me.user.userId).removeDevice(me.deviceId);
+    expect((await mine.untilClosed()).code).toBe(4006);
+    expect(theirs.closed).toBeUndefined();
+    theirs.close();
+  });
+
+  it("is only for the world: a group's messages come to the own socket", async ({ expect }) => {
+    const owner = await register();
+    const { body } = await request("POST", "/api/conversations", {
+      token: owner.accessToken,
+      body: { type: 2, memberIds: [] },
+    });
+    const { conversationId } = body as { conversationId: string };
+    const { response, error } = await upgrade(`/ws/rooms/${conversationId}`, withToken(owner));
+    expect([response.status, error?.name]).toEqual([400, "INVALID_INPUT"]);
+  });
+
   it("is not there for strangers, and shut without a token", async ({ expect }) => {
     const [owner, stranger] = [await register(), await register()];
     const { body } = await request("POST", "/api/conversations", {

@@ -143,6 +143,20 @@ describe("a passive socket", () => {
     expect(socket.closed).toBeUndefined();
   });
 
+  it("is closed after more rubbish than a mistake explains, and told which frame was refused", async ({ expect }) => {
+    const { id } = await roomWith(1);
+    const socket = await connectShard(id, 0);
+    await socket.next("room");
+    socket.sendRaw('{"type":"typing","id":"mine","data":{}}');
+    expect((await socket.next("error")).data.ref).toBe("mine");
+    socket.sendRaw(`"${"x".repeat(70_000)}"`);
+    expect((await socket.next("error")).data.error.name).toBe("PAYLOAD_TOO_LARGE");
+    for (let n = 0; n < 19; n++) {
+      socket.sendRaw("{");
+    }
+    expect((await socket.untilClosed()).code).toBe(4000);
+  });
+
   it("survives hibernation of the shard, and its next window has no hole", async ({ expect }) => {
     const { id, owner } = await roomWith(2);
     const socket = await connectShard(id, 0);
@@ -201,6 +215,26 @@ describe("sessions of a shard", () => {
     held.reject(new Error("Network connection lost."));
     expect(await untilSeq(socket, 6)).toEqual([2, 3, 4, 5, 6]);
     expect(socket.all("new-messages").at(-1)?.data.messages).toHaveLength(4);
+  });
+
+  it("is confirmed only when its readers have it, and never by a later life of the shard", async ({ expect }) => {
+    const { id, owner } = await roomWith(1);
+    const user = newUserId();
+    await connect(user);
+    const shard = shardAt(env, id, 0);
+    await shard.register(user);
+    const held = Promise.withResolvers<number>();
+    const calls = vi.spyOn(UserSession.prototype, "deliverBigRoom").mockReturnValueOnce(held.promise);
+    await push(id, (await append(id, [text(owner, "2")])).map(must));
+    let served = false;
+    const waiting = shard.served(2).then((answer) => (served = answer));
+    await eventually("the call that hangs", () => calls.mock.calls.length === 1);
+    expect((await shard.readers()).sessions).toBe(1);
+    expect(served).toBe(false);
+    held.resolve(1);
+    expect(await waiting).toBe(true);
+    await evictDurableObject(env.SHARDS.getByName(`${id}#0`));
+    expect(await shardAt(env, id, 0).served(2)).toBe(false);
   });
 
   it("batches the sends of its users upwards, with an answer for each", async ({ expect }) => {

@@ -188,7 +188,7 @@ export async function deliver(
   // The result does not tell the delays.
   const retries = batch.messages.map((message) => vi.spyOn(message, "retry"));
   const ctx = createExecutionContext();
-  await consume(batch, env);
+  await consume(batch, env, ctx);
   const result = await getQueueResult(batch, ctx);
   return {
     acked: result.explicitAcks,
