@@ -52,6 +52,11 @@ export class RoomDelivery {
   /** The cache had an older head than this for too long: whoever connected then may have been told the older one. */
   #uncachedFrom: number | undefined;
   #retryCache = false;
+  /**
+   * Up to here senders get their own messages as well. Usually their other devices have them from the acknowledgement;
+   * but when this object, or the cache, was away, those devices may have been told an older head.
+   */
+  #ownUpTo: number;
   #againNotBefore = 0;
   #cacheNotBefore = 0;
   #cacheDown = false;
@@ -68,6 +73,7 @@ export class RoomDelivery {
     this.#room = room;
     const delivered = Math.min(room.counters.deliveredSeqId, room.headSeqId);
     this.#cachedSeqId = delivered;
+    this.#ownUpTo = room.headSeqId;
     this.#fanoutSeqId = delivered;
     this.#fanoutDone = delivered;
     this.#big = room.big;
@@ -288,7 +294,8 @@ export class RoomDelivery {
 
   #deliver(delivery: Delivery): void {
     const messages: StoredMessage[] = this.#room.rows(delivery.from, delivery.to).map((row) => row.message);
-    const senders = new Set(messages.map((message) => message.senderId));
+    const fresh = messages.filter((message) => message.seqId > this.#ownUpTo);
+    const senders = new Set(fresh.map((message) => message.senderId));
     const others = delivery.userIds.filter((userId) => !senders.has(userId));
     const { from, to } = delivery;
     if (others.length > 0) {
@@ -302,7 +309,7 @@ export class RoomDelivery {
         continue;
       }
       // A sender has its own messages from the acknowledgement.
-      const rest = messages.filter((message) => message.senderId !== userId);
+      const rest = messages.filter((message) => message.senderId !== userId || message.seqId <= this.#ownUpTo);
       if (rest.length === 0) {
         this.#doneHere.push({ userId, delivery });
       } else {
@@ -347,6 +354,7 @@ export class RoomDelivery {
     const from = again ? Math.min(this.#uncachedFrom ?? Infinity, this.#cachedSeqId) : this.#cachedSeqId;
     const to = room.headSeqId;
     this.#cacheNotBefore = room.now + CACHE_PAUSE_MS;
+    this.#ownUpTo = again ? to : this.#ownUpTo;
     this.#cacheFlight = { from, to, asked: presenceOf, behindSince: this.#behindSince, again };
     this.#behindSince = 0;
     this.#retryCache = false;

@@ -1,5 +1,5 @@
 /** The queue consumers, as src/queues/ has them: stateless, idempotent, they decide no order. */
-import type { FanoutTask, PersistBatch, StoredMessage } from "../../src/domain/records.ts";
+import type { FanoutTask, PersistBatch } from "../../src/domain/records.ts";
 import { WORLD } from "../../src/domain/records.ts";
 import type { ServerFrame } from "../../src/protocol/frames.ts";
 import type { BusBody } from "./backing.ts";
@@ -177,14 +177,10 @@ export class Consumers extends Peer {
     );
   }
 
+  /** To senders as well: their other devices may have missed what was acknowledged. */
   #toMember(task: FanoutTask, userId: string, done: Reply<number>): void {
-    const others: StoredMessage[] = task.messages.filter((message) => message.senderId !== userId);
-    if (others.length === 0) {
-      done(1);
-      return;
-    }
     const user = this.#sim.user(userId);
-    call<number>(this.#sim, this, user, "deliver", (reply) => user.deliverMessages(others, reply), done);
+    call<number>(this.#sim, this, user, "deliver", (reply) => user.deliverMessages(task.messages, reply), done);
   }
 
   // ---- events
