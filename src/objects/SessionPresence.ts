@@ -32,17 +32,49 @@ export class SessionPresence {
   readonly #parts: Parts;
   /** Cache writes, one after the other, so that the last one wins. */
   #writes: Promise<void> = Promise.resolve();
+  /** Calls of the world's shard, likewise. */
+  #registrations: Promise<void> = Promise.resolve();
+  /**
+   * Upgrades on their way to a socket. They count as here: the close of an old socket that comes in just then must not make
+   * the new one's user absent.
+   */
+  #arriving = 0;
+  /** Sockets that closed or failed; the runtime may call them open a moment longer. */
+  readonly #gone = new WeakSet<WebSocket>();
 
   constructor(parts: Parts) {
     this.#parts = parts;
   }
 
-  /** First socket: presence is set before the client can ask for heads (see docs/architecture.md). */
-  async arrive(): Promise<void> {
+  /**
+   * An upgrade: presence is set before the client can ask for heads (see docs/architecture.md), then `accept` takes the
+   * socket, without another wait. It answers undefined when there must be none after all.
+   */
+  async arriving<T>(accept: () => T | undefined): Promise<T | undefined> {
+    this.#arriving += 1;
+    let accepted: T | undefined;
+    try {
+      if (this.#here().length === 0) {
+        await this.#arrive();
+      } else if (!this.#wantsWorld()) {
+        // The others have all unsubscribed from the world; a new socket has not.
+        await this.followWorld();
+      }
+      accepted = accept();
+    } finally {
+      this.#arriving -= 1;
+    }
+    if (!this.#isHere()) {
+      await this.#depart();
+    }
+    return accepted;
+  }
+
+  async #arrive(): Promise<void> {
     const { store, later, armAlarm } = this.#parts;
     const before = store.fact("presence");
     store.transaction(() => store.saveFact("presence", { online: true, awaySince: 0 }));
-    await Promise.all([this.#write(true), armAlarm(PRESENCE_RENEW_MS), this.#register(true)]);
+    await Promise.all([this.#write(), armAlarm(PRESENCE_RENEW_MS), this.followWorld()]);
     if (before?.online !== true) {
       later(this.#announce("user.online"));
     }
@@ -50,30 +82,40 @@ export class SessionPresence {
 
   /** Only the last socket that goes matters: a late close of an old one changes nothing. */
   async left(socket: WebSocket): Promise<void> {
-    const { sockets, store, settings, armAlarm } = this.#parts;
-    if (sockets.open().some((other) => other !== socket)) {
-      await this.followWorld();
-      return;
+    const { sockets, store } = this.#parts;
+    this.#gone.add(socket);
+    const device = store.device(sockets.of(socket).deviceId);
+    if (device !== undefined) {
+      store.transaction(() => store.putDevice({ ...device, lastSeenAt: systemClock.now() }));
     }
-    const now = systemClock.now();
-    const { deviceId } = sockets.of(socket);
-    store.transaction(() => {
-      const device = store.device(deviceId);
-      if (device !== undefined) {
-        store.putDevice({ ...device, lastSeenAt: now });
-      }
-      store.saveFact("presence", { online: true, awaySince: now });
-    });
-    await Promise.all([this.#write(false), armAlarm(settings.limits.offlineAfterMs), this.#register(false)]);
+    await (this.#isHere() ? this.followWorld() : this.#depart());
+  }
+
+  async #depart(): Promise<void> {
+    const { store, settings, armAlarm } = this.#parts;
+    store.transaction(() => store.saveFact("presence", { online: true, awaySince: systemClock.now() }));
+    await Promise.all([this.#write(), armAlarm(settings.limits.offlineAfterMs), this.followWorld()]);
+  }
+
+  #here(): WebSocket[] {
+    return this.#parts.sockets.open().filter((socket) => !this.#gone.has(socket));
+  }
+
+  #isHere(): boolean {
+    return this.#arriving > 0 || this.#here().length > 0;
+  }
+
+  #wantsWorld(): boolean {
+    return this.#parts.sockets.wanting(WORLD_ROOM_ID).some((socket) => !this.#gone.has(socket));
   }
 
   /** From the alarm: renew the lease, or go offline when nobody has come back. */
   async check(): Promise<void> {
-    const { sockets, armAlarm } = this.#parts;
+    const { armAlarm } = this.#parts;
     this.#sweepGhosts();
-    if (sockets.open().length > 0) {
+    if (this.#isHere()) {
       // The registration as well: a shard forgets who did not answer for a while.
-      await Promise.all([this.#write(true), armAlarm(PRESENCE_RENEW_MS), this.followWorld()]);
+      await Promise.all([this.#write(), armAlarm(PRESENCE_RENEW_MS), this.followWorld()]);
     } else {
       await this.#goOffline();
     }
@@ -82,18 +124,22 @@ export class SessionPresence {
   /** A room thought that the user is here: after a crash, or in the moment of leaving. */
   clearStale(): void {
     if (this.#parts.store.fact("presence") !== undefined) {
-      this.#parts.later(this.#write(false));
+      this.#parts.later(this.#write());
     }
   }
 
-  /** Before a socket is accepted that wants the world, which none has wanted so far. */
-  joinWorld(): Promise<void> {
-    return this.#register(true);
-  }
-
-  /** Registered with the world's shard while any socket wants the world here. */
+  /** Registered with the world's shard while any socket wants the world here. What counts is the state when it is called. */
   followWorld(): Promise<void> {
-    return this.#register(this.#parts.sockets.anyWants(WORLD_ROOM_ID));
+    const { env, userId, settings } = this.#parts;
+    this.#registrations = this.#registrations.then(async () => {
+      const shard = shardOf(env, WORLD_ROOM_ID, userId, settings.worldShards);
+      try {
+        await (this.#arriving > 0 || this.#wantsWorld() ? shard.register(userId) : shard.unregister(userId));
+      } catch (error) {
+        log("warn", "world shard not reached", { userId, error: describeError(error) });
+      }
+    });
+    return this.#registrations;
   }
 
   async #goOffline(): Promise<void> {
@@ -109,34 +155,23 @@ export class SessionPresence {
       return;
     }
     store.transaction(() => store.saveFact("presence", { online: false, awaySince: 0 }));
-    await this.#write(false);
+    await this.#write();
     await this.#announce("user.offline");
   }
 
   /** What counts is the state when the write is made, not when it was asked for. */
-  #write(online: boolean): Promise<void> {
-    const { cache, sockets, userId } = this.#parts;
+  #write(): Promise<void> {
+    const { cache, userId } = this.#parts;
     this.#writes = this.#writes.then(async () => {
       const key = CACHE_KEYS.online(userId);
-      const present = online || sockets.open().length > 0;
       try {
-        await cache.pipeline([present ? ["SET", key, "1", PRESENCE_TTL_MS] : ["DEL", key]]);
+        await cache.pipeline([this.#isHere() ? ["SET", key, "1", PRESENCE_TTL_MS] : ["DEL", key]]);
       } catch (error) {
         // Rooms that cannot read presence deliver to everybody.
         log("warn", "presence not written", { userId, error: describeError(error) });
       }
     });
     return this.#writes;
-  }
-
-  async #register(wanted: boolean): Promise<void> {
-    const { env, userId, settings } = this.#parts;
-    const shard = shardOf(env, WORLD_ROOM_ID, userId, settings.worldShards);
-    try {
-      await (wanted ? shard.register(userId) : shard.unregister(userId));
-    } catch (error) {
-      log("warn", "world shard not reached", { userId, error: describeError(error) });
-    }
   }
 
   async #announce(type: "user.online" | "user.offline"): Promise<void> {

@@ -1,4 +1,5 @@
 /** The sockets of one user: what each remembers, and which are open. */
+import { HEARTBEAT_SECONDS } from "../domain/presence.ts";
 import { closeSocket, sendFrames } from "../platform/sockets.ts";
 import type { ErrorName } from "../protocol/errors.ts";
 import { PING_TEXT, PONG_TEXT, type ServerFrame } from "../protocol/frames.ts";
@@ -12,6 +13,8 @@ export type Attachment = {
   isAdmin: boolean;
   /** Epoch milliseconds. */
   connectedAt: number;
+  /** When a frame other than the fixed ping last came, give or take a heartbeat, epoch milliseconds. */
+  heardAt?: number;
   /** Big rooms that this socket does not want here. */
   muted: string[];
 };
@@ -60,11 +63,6 @@ export class SessionSockets {
     socket.serializeAttachment(attachment);
   }
 
-  /** Does any socket want this big room's messages here? */
-  anyWants(conversationId: string): boolean {
-    return this.wanting(conversationId).length > 0;
-  }
-
   wanting(conversationId: string): WebSocket[] {
     return this.open().filter((socket) => !this.of(socket).muted.includes(conversationId));
   }
@@ -91,9 +89,18 @@ export class SessionSockets {
     }
   }
 
+  /** A client that talks is there, pings or not. Written once a heartbeat at most. */
+  heard(socket: WebSocket, now: number): void {
+    const attachment = this.of(socket);
+    if (now - (attachment.heardAt ?? attachment.connectedAt) >= HEARTBEAT_SECONDS * 1_000) {
+      this.remember(socket, { ...attachment, heardAt: now });
+    }
+  }
+
   /** When this socket's client was last heard of, epoch milliseconds; pings wake nobody but count. */
   lastHeardAt(socket: WebSocket): number {
     const ping = this.#ctx.getWebSocketAutoResponseTimestamp(socket)?.getTime() ?? 0;
-    return Math.max(ping, this.of(socket).connectedAt);
+    const { connectedAt, heardAt = 0 } = this.of(socket);
+    return Math.max(ping, connectedAt, heardAt);
   }
 }

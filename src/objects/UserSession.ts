@@ -14,7 +14,7 @@ import { systemClock } from "../platform/clock.ts";
 import { newId } from "../platform/ids.ts";
 import type { DeliveredRange, DeviceWish, SessionRpc, SignedIn, SignInUser } from "../platform/rpc.ts";
 import { settingsOf, type Settings } from "../platform/settings.ts";
-import { closeSocket, sendFrames } from "../platform/sockets.ts";
+import { answerClose, sendFrames } from "../platform/sockets.ts";
 import { roomOf, shardOf } from "../platform/stubs.ts";
 import { err, errorFrame, ok, toWireError, type ErrorName, type Fault, type Result } from "../protocol/errors.ts";
 import { parseClientFrame, type ClientFrame } from "../protocol/frames.ts";
@@ -49,6 +49,8 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
   readonly #frameBucket;
   readonly #badFrames: BadFrames;
   readonly #echoed = new Set<string>();
+  /** How often somebody was about to write rows into the SQL outbox. */
+  #outboxAsked = 0;
   readonly #heads = new SessionHeads();
 
   constructor(ctx: DurableObjectState, env: Env) {
@@ -79,7 +81,7 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
       cache,
       sockets: this.#sockets,
       presence: this.#presence,
-      heads: this.#heads.newest,
+      heads: this.#heads,
       worldReadSeqId: () => this.#store.fact("worldReadSeqId") ?? 0,
       markWorldRead: (seqId, headSeqId) => this.#markWorldRead(seqId, headSeqId),
     };
@@ -103,24 +105,28 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
   override async fetch(request: Request): Promise<Response> {
     const deviceId = request.headers.get("x-gochat-device") ?? "";
     const issuedAtMs = Number(request.headers.get("x-gochat-issued-at") ?? 0);
+    const refused = new Response(null, { status: 401 });
+    if (this.#accounts.signedIn(deviceId, issuedAtMs) === undefined) {
+      return refused;
+    }
+    return (await this.#presence.arriving(() => this.#accept(request, deviceId, issuedAtMs))) ?? refused;
+  }
+
+  /** Everything that waits has been done before: what is decided here is still so when the socket is open. */
+  #accept(request: Request, deviceId: string, issuedAtMs: number): Response | undefined {
     const account = this.#accounts.signedIn(deviceId, issuedAtMs);
     if (account === undefined) {
-      return new Response(null, { status: 401 });
+      return undefined;
     }
     this.#sockets.makeRoom(deviceId, this.#settings.limits.socketsPerDevice);
-    if (this.#sockets.open().length === 0) {
-      await this.#presence.arrive();
-    } else if (!this.#sockets.anyWants(WORLD_ROOM_ID)) {
-      // The others have all unsubscribed from the world; a new socket has not.
-      await this.#presence.joinWorld();
-    }
+    const now = systemClock.now();
     const { response, socket } = this.#sockets.accept(request, {
       version: 1,
       deviceId,
       // As the account is now: the token may be older than an upgrade or a new role.
       isGuest: account.isGuest,
       isAdmin: account.role === "admin",
-      connectedAt: systemClock.now(),
+      connectedAt: now,
       muted: [],
     });
     this.#sockets.send([socket], {
@@ -128,7 +134,7 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
       data: {
         userId: this.#userId,
         deviceId,
-        serverTime: systemClock.now(),
+        serverTime: now,
         heartbeatSeconds: HEARTBEAT_SECONDS,
       },
     });
@@ -144,6 +150,7 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
     }
     const frame = parsed.value;
     const now = systemClock.now();
+    this.#sockets.heard(socket, now);
     if (frame.type === "send-message") {
       // The hot path: a rate limit of its own, no promise, the answer comes from the desk.
       const actor = actorOf(this.#userId, this.#sockets.of(socket));
@@ -159,8 +166,8 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
     }
   }
 
-  override async webSocketClose(socket: WebSocket): Promise<void> {
-    closeSocket(socket, "SHUTDOWN");
+  override async webSocketClose(socket: WebSocket, code: number): Promise<void> {
+    answerClose(socket, code);
     await this.#presence.left(socket);
   }
 
@@ -268,9 +275,14 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
     return Promise.resolve(Object.fromEntries(this.#heads.newest));
   }
 
+  reads(): Promise<Record<string, number>> {
+    return Promise.resolve(Object.fromEntries(this.#heads.read));
+  }
+
   // ---- the SQL outbox, and the alarm
 
   async watchOutbox(): Promise<void> {
+    this.#outboxAsked += 1;
     this.#store.transaction(() => this.#store.saveFact("outboxWatch", true));
     await this.#armAlarm(OUTBOX_RETRY_MS);
   }
@@ -283,9 +295,11 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
   }
 
   async #republishOutbox(): Promise<void> {
+    const asked = this.#outboxAsked;
     try {
       const left = await publishOutbox(this.env, this.#userId);
-      if (left === 0) {
+      // Asked for again while we looked: those rows may have come after the look.
+      if (left === 0 && asked === this.#outboxAsked) {
         this.#store.transaction(() => this.#store.saveFact("outboxWatch", false));
         return;
       }
@@ -388,6 +402,11 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
       });
     }
     this.#heads.note(conversationId, seqId);
+    // A sender has read their own message; a room keeps that by itself, but for the world it is kept here.
+    this.#heads.noteRead(conversationId, seqId);
+    if (conversationId === WORLD_ROOM_ID) {
+      this.#markWorldRead(seqId, seqId);
+    }
     // World readers get it with everyone else, from the shard.
     if (conversationId === WORLD_ROOM_ID || this.#echoed.has(messageId)) {
       return;

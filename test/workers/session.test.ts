@@ -2,7 +2,10 @@ import { env } from "cloudflare:workers";
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { afterEach, beforeEach, describe, it, vi } from "vitest";
 import { CACHE_KEYS } from "../../src/cache/types.ts";
+import { FanoutShard } from "../../src/objects/FanoutShard.ts";
 import { UserSession } from "../../src/objects/UserSession.ts";
+import { shardNumber } from "../../src/domain/sharding.ts";
+import { settingsOf } from "../../src/platform/settings.ts";
 import { sessionOf } from "../../src/platform/stubs.ts";
 import { PING_TEXT } from "../../src/protocol/frames.ts";
 import {
@@ -237,6 +240,60 @@ describe("presence", () => {
     advance(31_000);
     await runDurableObjectAlarm(stubOf(userId));
     expect(await bus.next("gochat.user-events", userId)).toMatchObject([{ event_type: "user.offline" }]);
+  });
+
+  it("outlives the close of an old socket that comes while a new one is on its way", async ({ expect }) => {
+    const userId = newUserId();
+    const { deviceId } = await signIn(userId);
+    const old = await connect(userId, deviceId);
+    old.send({ type: "unsubscribe", data: { conversationId: "world_chat_room" } });
+    await old.settle();
+    // The new one has to be registered with the world's shard first, which takes a while.
+    const held = Promise.withResolvers<undefined>();
+    const register = vi.spyOn(FanoutShard.prototype, "register").mockReturnValueOnce(held.promise);
+    const coming = connect(userId, deviceId);
+    await eventually("the registration that hangs", () => register.mock.calls.length === 1);
+    old.close();
+    await old.untilClosed();
+    await eventually(
+      "the old one to be gone",
+      async () => (await stubOf(userId).devices(deviceId))[0]?.online === false,
+    );
+    held.resolve(undefined);
+    const socket = await coming;
+    await socket.settle();
+    expect(await isOnline(userId)).toBe(true);
+    const { worldShards } = settingsOf(env);
+    const [row] = await runInDurableObject(
+      env.SHARDS.getByName(`world_chat_room#${shardNumber(userId, worldShards)}`),
+      (_shard, state) => state.storage.sql.exec("SELECT 1 FROM sessions WHERE user_id = ?", userId).toArray(),
+    );
+    expect(row).toBeDefined();
+  });
+
+  it("is not for a device that was signed out while its socket was on its way", async ({ expect }) => {
+    const userId = newUserId();
+    const { deviceId } = await signIn(userId);
+    const held = Promise.withResolvers<undefined>();
+    const register = vi.spyOn(FanoutShard.prototype, "register").mockReturnValueOnce(held.promise);
+    const coming = upgrade(userId, deviceId);
+    await eventually("the registration that hangs", () => register.mock.calls.length === 1);
+    must(await sessionOf(env, userId).removeDevice(deviceId));
+    held.resolve(undefined);
+    expect((await coming).status).toBe(401);
+    expect(await isOnline(userId)).toBe(false);
+  });
+
+  it("does not sweep a socket that talks instead of pinging", async ({ expect }) => {
+    const userId = newUserId();
+    const talker = await connect(userId);
+    advance(60_000);
+    await talker.settle();
+    await evictDurableObject(stubOf(userId), { webSockets: "hibernate" });
+    advance(60_000);
+    await runDurableObjectAlarm(stubOf(userId));
+    await talker.settle();
+    expect(talker.closed).toBeUndefined();
   });
 
   it("sweeps a socket whose client has not pinged for long", async ({ expect }) => {
