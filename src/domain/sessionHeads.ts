@@ -11,6 +11,7 @@ type Range = { conversationId: string; from: number; to: number };
 
 export class SessionHeads {
   readonly #newest = new Map<string, number>();
+  readonly #read = new Map<string, number>();
   readonly #passed = new Map<string, { from: number; to: number }>();
 
   /**
@@ -23,6 +24,18 @@ export class SessionHeads {
 
   note(conversationId: string, seqId: number): void {
     keep(this.#newest, conversationId, Math.max(this.#newest.get(conversationId) ?? 0, seqId));
+  }
+
+  /**
+   * How far this user has read, by conversation: own messages and moved pointers. SQL learns of both a moment after they
+   * were acknowledged; a list in between must not show them as unread.
+   */
+  get read(): ReadonlyMap<string, number> {
+    return this.#read;
+  }
+
+  noteRead(conversationId: string, seqId: number): void {
+    keep(this.#read, conversationId, Math.max(this.#read.get(conversationId) ?? 0, seqId));
   }
 
   /** Every open socket has had these, or was told of them when it connected: see `newest`. */

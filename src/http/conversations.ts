@@ -68,7 +68,7 @@ conversations.openapi(
     const [here, peers] = await Promise.all([seenBy(services, actor.userId), peersOf(services, actor.userId, items)]);
     const heads = await readHeads(services.env, services.cache, items, here.heads);
     const fresh = await withNewest(services, items, heads);
-    const presented = fresh.map((item) => presentItem(item, actor.userId, here.worldReadSeqId, peers));
+    const presented = fresh.map((item) => presentItem(item, actor.userId, here, peers));
     return c.json({ items: presented, nextCursor }, 200);
   },
 );

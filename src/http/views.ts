@@ -53,15 +53,25 @@ export async function peersOf(
   return new Map(rows.map((row) => [row.userId, presentUser(row)]));
 }
 
-/** What the user's own object knows better than SQL: newest sequences that passed through, the pointer in the world room. */
-export async function seenBy(
-  services: Services,
-  userId: string,
-): Promise<{ heads: ReadonlyMap<string, number>; worldReadSeqId: number }> {
+/** What the user's own object knows better than SQL: newest sequences that passed through, and how far the user has read. */
+export type SeenBy = {
+  readonly heads: ReadonlyMap<string, number>;
+  readonly reads: ReadonlyMap<string, number>;
+  readonly worldReadSeqId: number;
+};
+
+export async function seenBy(services: Services, userId: string): Promise<SeenBy> {
   const session = services.session(userId);
-  const [heads, worldReadSeqId] = await Promise.all([session.heads(), session.worldReadSeqId()]);
-  return { heads: new Map(Object.entries(heads)), worldReadSeqId };
+  const [heads, reads, worldReadSeqId] = await Promise.all([
+    session.heads(),
+    session.reads(),
+    session.worldReadSeqId(),
+  ]);
+  return { heads: new Map(Object.entries(heads)), reads: new Map(Object.entries(reads)), worldReadSeqId };
 }
+
+/** Where last messages are looked for. */
+type Rooms = Pick<Services, "cache" | "room">;
 
 /** Rooms asked at one time for a last message that neither SQL nor the cache has. */
 const ROOMS_AT_ONCE = 50;
@@ -71,7 +81,7 @@ const ROOMS_AT_ONCE = 50;
  * message comes from the cache, all of them with one pipeline, and what the cache does not have yet from its room.
  */
 export async function withNewest(
-  services: Services,
+  services: Rooms,
   items: readonly ConversationItem[],
   heads: ReadonlyMap<string, number>,
 ): Promise<ConversationItem[]> {
@@ -101,10 +111,7 @@ export async function withNewest(
   return fresh;
 }
 
-async function newestInCache(
-  services: Services,
-  items: readonly ConversationItem[],
-): Promise<Map<string, StoredMessage>> {
+async function newestInCache(services: Rooms, items: readonly ConversationItem[]): Promise<Map<string, StoredMessage>> {
   if (items.length === 0) {
     return new Map();
   }
@@ -121,7 +128,7 @@ async function newestInCache(
   }
 }
 
-async function newestInRoom(services: Services, item: ConversationItem): Promise<StoredMessage | undefined> {
+async function newestInRoom(services: Rooms, item: ConversationItem): Promise<StoredMessage | undefined> {
   try {
     const log = await services.room(item.conversation.conversationId).readLog(item.headSeqId - 1, 1);
     return log.messages.at(-1);
@@ -135,11 +142,14 @@ async function newestInRoom(services: Services, item: ConversationItem): Promise
 export function presentItem(
   item: ConversationItem,
   userId: string,
-  worldReadSeqId: number,
+  here: Pick<SeenBy, "reads" | "worldReadSeqId">,
   peers: ReadonlyMap<string, User>,
 ): ListItem {
   const { conversation, lastMessage, headSeqId, role, muted, pinned } = item;
-  const pointer = conversation.type === WORLD ? worldReadSeqId : item.readSeqId;
+  const pointer =
+    conversation.type === WORLD
+      ? here.worldReadSeqId
+      : Math.max(item.readSeqId, here.reads.get(conversation.conversationId) ?? 0);
   const own = lastMessage?.senderId === userId ? lastMessage.seqId : 0;
   const readSeqId = Math.min(headSeqId, Math.max(pointer, own));
   const peer = peers.get(peerOfDirect(conversation.conversationId, userId) ?? "");

@@ -15,7 +15,7 @@ import { messagesFrame } from "../platform/frameText.ts";
 import { ObjectSchema } from "../platform/objectSchema.ts";
 import type { ShardRpc } from "../platform/rpc.ts";
 import { settingsOf, type Limits } from "../platform/settings.ts";
-import { closeSocket, sendFrames } from "../platform/sockets.ts";
+import { answerClose, closeSocket, sendFrames } from "../platform/sockets.ts";
 import { roomOf, sessionOf } from "../platform/stubs.ts";
 import { err, errorFrame, type ErrorName, type Result } from "../protocol/errors.ts";
 import { parseClientFrame } from "../protocol/frames.ts";
@@ -84,8 +84,8 @@ export class FanoutShard extends DurableObject<Env> implements ShardRpc {
     this.#badFrames.count(socket);
   }
 
-  override webSocketClose(socket: WebSocket): void {
-    closeSocket(socket, "SHUTDOWN");
+  override webSocketClose(socket: WebSocket, code: number): void {
+    answerClose(socket, code);
   }
 
   register(userId: string): Promise<void> {

@@ -2,6 +2,7 @@
 import type { Cache } from "../cache/types.ts";
 import type { Actor } from "../domain/commands.ts";
 import { WORLD_ROOM_ID } from "../domain/records.ts";
+import type { SessionHeads } from "../domain/sessionHeads.ts";
 import { sendFrames } from "../platform/sockets.ts";
 import { roomOf } from "../platform/stubs.ts";
 import { ok, type Fault, type Result } from "../protocol/errors.ts";
@@ -17,8 +18,8 @@ export type FrameContext = {
   cache: Cache;
   sockets: SessionSockets;
   presence: SessionPresence;
-  /** Newest sequences that passed through this session. */
-  heads: ReadonlyMap<string, number>;
+  /** Newest sequences that passed through this session, and how far its user has read. */
+  heads: SessionHeads;
   worldReadSeqId(): number;
   /** Moves the pointer of the world room; answers where it stands. */
   markWorldRead(seqId: number, headSeqId: number): number;
@@ -50,14 +51,13 @@ export const FRAME_HANDLERS: Handlers = {
     if (!marked.ok) {
       return marked.fault;
     }
-    // The reader's other devices follow.
+    // The reader's other devices and tabs follow.
     const { userId, sockets } = context;
-    const { deviceId } = sockets.of(socket);
     const receipt: ServerFrame = {
       type: "message-read-receipt",
       data: { conversationId, userId, readSeqId: marked.value },
     };
-    const others = sockets.open().filter((other) => sockets.of(other).deviceId !== deviceId);
+    const others = sockets.open().filter((other) => other !== socket);
     sendFrames(others, [JSON.stringify(receipt)]);
     return undefined;
   },
@@ -68,7 +68,7 @@ export const FRAME_HANDLERS: Handlers = {
   },
   sync: async (context, socket, frame) => {
     const { env, cache, sockets, userId, heads } = context;
-    const here = { worldReadSeqId: context.worldReadSeqId(), heads };
+    const here = { worldReadSeqId: context.worldReadSeqId(), heads: heads.newest, reads: heads.read };
     const data = await buildSync(env, cache, actorOf(userId, sockets.of(socket)), here, frame.data);
     if (!data.ok) {
       return data.fault;
@@ -94,7 +94,12 @@ async function markRead(
   }
   const actor = actorOf(context.userId, context.sockets.of(socket));
   const marked = await room.markRead(actor, seqId, false);
-  return marked.ok ? ok(marked.value.value.readSeqId) : marked;
+  if (!marked.ok) {
+    return marked;
+  }
+  const { readSeqId } = marked.value.value;
+  context.heads.noteRead(conversationId, readSeqId);
+  return ok(readSeqId);
 }
 
 async function subscribe(

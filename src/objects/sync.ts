@@ -5,7 +5,8 @@
 import { CACHE_KEYS, type Cache } from "../cache/types.ts";
 import type { Actor } from "../domain/commands.ts";
 import { messageFor, WORLD, type StoredMessage } from "../domain/records.ts";
-import { presentConversation, presentUser } from "../http/present.ts";
+import { presentUser } from "../http/present.ts";
+import { presentItem, withNewest, type SeenBy } from "../http/views.ts";
 import { systemClock } from "../platform/clock.ts";
 import { peerOfDirect } from "../platform/ids.ts";
 import { roomOf } from "../platform/stubs.ts";
@@ -74,7 +75,7 @@ export async function buildSync(
   env: Env,
   cache: Cache,
   actor: Actor,
-  here: { worldReadSeqId: number; heads: ReadonlyMap<string, number> },
+  here: SeenBy,
   request: SyncRequest,
 ): Promise<Result<SyncResult>> {
   const repo = repositories(env);
@@ -92,32 +93,26 @@ export async function buildSync(
     return known === undefined || head > known.seqId || item.conversation.version > known.version;
   });
   const peers = await peersOf(env, actor.userId, changed);
+  const fresh = await withNewest({ cache, room: (id) => roomOf(env, id) }, changed, heads);
   const conversations = await Promise.all(
-    changed.map(async (item): Promise<SyncedConversation> => {
+    fresh.map(async (item): Promise<SyncedConversation> => {
       const id = item.conversation.conversationId;
-      const head = heads.get(id) ?? item.headSeqId;
       const world = item.conversation.type === WORLD;
       // The world's beginning is of no use to who never was there: the newest, as on opening it.
-      const after = knownOf(request, id)?.seqId ?? (world ? Math.max(0, head - MESSAGES) : 0);
-      const messages = head > after ? await missed(env, cache, actor, id, after, head) : [];
-      // SQL learns of a sender's own messages a moment later than the log.
+      const after = knownOf(request, id)?.seqId ?? (world ? Math.max(0, item.headSeqId - MESSAGES) : 0);
+      const messages = item.headSeqId > after ? await missed(env, cache, actor, id, after, item.headSeqId) : [];
+      const newest = messages.at(-1);
+      const reached = newest?.seqId ?? after;
+      // What came while this was read counts in all of it, or in none.
+      const isNewer = newest !== undefined && reached > (item.lastMessage?.seqId ?? 0);
+      const headSeqId = Math.max(item.headSeqId, newest?.seqId ?? 0);
       const own = messages.findLast((message) => message.senderId === actor.userId)?.seqId ?? 0;
-      const pointer = world ? here.worldReadSeqId : item.readSeqId;
-      const readSeqId = Math.min(head, Math.max(pointer, own));
-      const reached = messages.at(-1)?.seqId ?? after;
-      const peerId = peerOfDirect(id, actor.userId);
-      const peer = peerId === null ? undefined : peers.get(peerId);
+      const readSeqId = Math.max(item.readSeqId, own);
+      const shown = { ...item, headSeqId, readSeqId, ...(isNewer ? { lastMessage: newest } : {}) };
       return {
-        conversation: presentConversation(item.conversation, head),
-        ...(item.lastMessage === null ? {} : { lastMessage: messageFor(item.lastMessage, actor.userId) }),
-        unreadCount: Math.max(0, head - readSeqId),
-        readSeqId,
-        role: item.role,
-        muted: item.muted,
-        pinned: item.pinned,
-        ...(peer === undefined ? {} : { peer }),
+        ...presentItem(shown, actor.userId, here, peers),
         messages: messages.map((message) => messageFor(message, actor.userId)),
-        hasMore: reached < head,
+        hasMore: reached < headSeqId,
         updated: [],
       };
     }),

@@ -107,6 +107,8 @@ export interface SessionRpc {
   worldReadSeqId(): Promise<number>;
   /** Newest sequences that passed through here, by conversation: as new as what the user has seen. */
   heads(): Promise<Record<string, number>>;
+  /** How far the user has read, by conversation, as far as that passed through here; SQL is a moment behind it. */
+  reads(): Promise<Record<string, number>>;
   /**
    * Serialised frames for every open socket of the user (or all but the named device's).
    * Answers how many sockets were open: 0 tells the caller that the user is away. `range` names the

@@ -39,6 +39,21 @@ export function closeSocket(socket: WebSocket, name: ErrorName): void {
   }
 }
 
+/** A client's own close is answered with its own code, as RFC 6455 section 5.5.1 has it; it did not ask for a reason. */
+export function answerClose(socket: WebSocket, code: number): void {
+  const own = code >= CLOSE_APPLICATION && code < CLOSE_END;
+  try {
+    socket.close(own ? code : CLOSE_NORMAL);
+  } catch {
+    // Already answered.
+  }
+}
+
+/** Source: RFC 6455 section 7.4. 1005 and 1006 stand for "none" and must not be sent. */
+const CLOSE_NORMAL = 1000;
+const CLOSE_APPLICATION = 3000;
+const CLOSE_END = 5000;
+
 /** Not in every version of the runtime's types, but on every hibernatable socket (measured). */
 function bufferedBytes(socket: WebSocket & { bufferedAmount?: number }): number {
   return socket.bufferedAmount ?? 0;

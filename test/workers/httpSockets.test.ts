@@ -2,6 +2,7 @@ import { afterEach, describe, it } from "vitest";
 import { env } from "cloudflare:workers";
 import { sessionOf } from "../../src/platform/stubs.ts";
 import type { AuthAnswer } from "../../src/protocol/rest.ts";
+import type { ListItem } from "../../src/protocol/things.ts";
 import { advance, resetClock } from "./support/harness.ts";
 import { expectStatus, guest, register, request } from "./support/http.ts";
 import { TestSocket } from "./support/socket.ts";
@@ -164,5 +165,80 @@ describe("/ws/rooms/{id}", () => {
     expect(await stay("/ws/rooms/world_chat_room?since=x", withToken(owner))).toEqual([400, "INVALID_INPUT"]);
     await sessionOf(env, owner.user.userId).removeDevice(owner.deviceId);
     expect(await stay("/ws/rooms/world_chat_room", withToken(owner))).toEqual([401, "UNAUTHENTICATED"]);
+  });
+});
+
+describe("right after an acknowledgement", () => {
+  /** A group of two with a socket each, and its entry in everything that shows unread counts. */
+  async function pair() {
+    const [a, b] = [await register(), await register()];
+    const made = await expectStatus<{ conversationId: string }>(
+      201,
+      request("POST", "/api/conversations", {
+        token: a.accessToken,
+        body: { type: 2, name: "pair", memberIds: [b.user.userId] },
+      }),
+    );
+    const { conversationId } = made;
+    const socketOf = async (who: AuthAnswer) => {
+      const socket = opened((await upgrade("/ws", withToken(who))).response);
+      await socket.next("connected");
+      return socket;
+    };
+    const say = async (socket: TestSocket, clientMsgId: string, to = conversationId) => {
+      const data = { clientMsgId, conversationId: to, messageType: "text", content: clientMsgId } as const;
+      socket.send({ type: "send-message", data });
+      await socket.next("message-ack");
+    };
+    const shown = async (who: AuthAnswer, id = conversationId) => {
+      const get = <T>(path: string) => expectStatus<T>(200, request("GET", path, { token: who.accessToken }));
+      const [list, sync, one] = await Promise.all([
+        get<{ items: ListItem[] }>("/api/conversations"),
+        get<{ conversations: ListItem[] }>("/api/sync"),
+        get<{ unreadCount: number; readSeqId: number }>(`/api/conversations/${id}`),
+      ]);
+      const entryOf = (items: ListItem[]) => items.find((item) => item.conversation.conversationId === id);
+      const entries = [entryOf(list.items), entryOf(sync.conversations)];
+      return {
+        unread: [...entries.map((entry) => entry?.unreadCount), one.unreadCount],
+        last: entries.map((entry) => entry?.lastMessage?.seqId),
+      };
+    };
+    return { a, b, conversationId, socketOf, say, shown };
+  }
+
+  it("list, sync and conversation agree about what is unread, and show the newest message", async ({ expect }) => {
+    const { a, b, conversationId, socketOf, say, shown } = await pair();
+    const [forA, forB] = [await socketOf(a), await socketOf(b)];
+    await say(forA, "one");
+    await say(forB, "two");
+    expect(await shown(a)).toEqual({ unread: [1, 1, 1], last: [2, 2] });
+    expect(await shown(b)).toEqual({ unread: [0, 0, 0], last: [2, 2] });
+    forA.send({ type: "mark-read", data: { conversationId, seqId: 2 } });
+    await forA.settle();
+    expect((await shown(a)).unread).toEqual([0, 0, 0]);
+    await say(forA, "here", "world_chat_room");
+    expect((await shown(a, "world_chat_room")).unread).toEqual([0, 0, 0]);
+    forA.close();
+    forB.close();
+  });
+
+  it("another tab of the same device follows the read pointer", async ({ expect }) => {
+    const { a, conversationId, socketOf, say } = await pair();
+    const [one, two] = [await socketOf(a), await socketOf(a)];
+    await say(one, "one");
+    one.send({ type: "mark-read", data: { conversationId, seqId: 1 } });
+    expect((await two.next("message-read-receipt")).data).toMatchObject({ conversationId, readSeqId: 1 });
+    one.close();
+    two.close();
+  });
+
+  it("a client's close is answered with its own code", async ({ expect }) => {
+    const { a, socketOf } = await pair();
+    const room = opened((await upgrade("/ws/rooms/world_chat_room", withToken(a))).response);
+    for (const socket of [await socketOf(a), room]) {
+      socket.close(1000);
+      expect((await socket.untilClosed()).code).toBe(1000);
+    }
   });
 });
