@@ -82,8 +82,7 @@ export class RoomContext {
     this.headSeqId = image.headSeqId;
     this.headCreatedAt = image.headCreatedAt;
     this.hasOutbox = image.hasOutbox;
-    const { persistedSeqId } = image.counters;
-    this.#noteOwn(store.messagesAfter(persistedSeqId, Math.max(0, image.headSeqId - persistedSeqId)));
+    this.#findOwn();
   }
 
   /** A member as of now, own messages counted as read. */
@@ -113,6 +112,19 @@ export class RoomContext {
       if (own <= seqId) {
         this.#ownSeqIds.delete(userId);
       }
+    }
+  }
+
+  /** Page by page: after a long outage of SQL all of these rows at once would not fit into memory, and the room would never wake again. */
+  #findOwn(): void {
+    for (let from = this.counters.persistedSeqId; from < this.headSeqId;) {
+      const rows = this.store.messagesAfter(from, BATCH_RECORDS);
+      const last = rows.at(-1);
+      if (last === undefined) {
+        return;
+      }
+      this.#noteOwn(rows);
+      from = last.message.seqId;
     }
   }
 

@@ -1,6 +1,7 @@
 import { env } from "cloudflare:workers";
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { afterEach, beforeEach, describe, it, vi } from "vitest";
+import { RoomSqlStore } from "../../src/objects/RoomSqlStore.ts";
 import { roomOf } from "../../src/platform/stubs.ts";
 import {
   actorOf,
@@ -34,6 +35,20 @@ async function storedRows(conversationId: string): Promise<number> {
     Number(state.storage.sql.exec("SELECT count(*) AS n FROM messages").one()["n"]),
   );
 }
+
+describe("a room that wakes", () => {
+  it("finds own messages that SQL does not have yet, without reading all of them at once", async ({ expect }) => {
+    const [a, b] = [newUserId(), newUserId()];
+    const id = await newDirect(a, b);
+    const sends = Array.from({ length: 1_200 }, (_, n) => text(n === 1_100 ? b : a, String(n)));
+    (await append(id, sends)).forEach(must);
+    await evictDurableObject(roomStub(id));
+    const reads = vi.spyOn(RoomSqlStore.prototype, "messagesAfter");
+    expect((await viewOf(id, b)).readSeqId).toBe(1_101);
+    expect((await viewOf(id, a)).readSeqId).toBe(1_200);
+    expect(Math.max(...reads.mock.calls.map(([, limit]) => limit))).toBeLessThanOrEqual(500);
+  });
+});
 
 describe("append", () => {
   it("gives one sequence without holes, in the order of the batch, and the log answers the same", async ({
