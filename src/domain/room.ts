@@ -10,7 +10,7 @@ import type { ServerFrame } from "../protocol/frames.ts";
 import type { Actor, HistoryPage, RoomView, SendCommand } from "./commands.ts";
 import { requireMember } from "./membership.ts";
 import type { Counters, LogRow, OutboxRow, Random, RoomStore } from "./ports.ts";
-import type { ConversationState, MemberState, RoomRecord, StoredMessage } from "./records.ts";
+import { DIRECT, type ConversationState, type MemberState, type RoomRecord, type StoredMessage } from "./records.ts";
 import { ROOM_LIMITS, RoomContext, type RoomLimits } from "./roomContext.ts";
 import { RoomDelivery } from "./roomDelivery.ts";
 import type { OutboxDraft, RoomEffect, TimerName } from "./roomEffects.ts";
@@ -151,7 +151,7 @@ export class RoomCore {
     return this.#room.store.members(cursor, limit).map((member) => this.#room.withOwnRead(member));
   }
 
-  /** Shown to the members who are known to be here; nobody is looked up for it. */
+  /** Shown to the other one of two, and in groups to the members who are known to be here; nobody is looked up for it. */
   typing(actor: Actor): Result<void> {
     const found = requireMember(this.#room.state, this.#room.store.member(actor.userId), actor);
     if (!found.ok) {
@@ -161,7 +161,10 @@ export class RoomCore {
       type: "typing",
       data: { conversationId: this.conversationId, userId: actor.userId },
     };
-    for (const userId of this.#delivery.onlineMembers()) {
+    // A room that has slept knows nobody; of two it is cheaper to tell the other than to ask whether they are here.
+    const isDirect = found.value.state.type === DIRECT;
+    const userIds = isDirect ? this.members("", 2).map((member) => member.userId) : this.#delivery.onlineMembers();
+    for (const userId of userIds) {
       if (userId !== actor.userId) {
         this.#room.effects.push({ kind: "push", userId, frames: [frame] });
       }

@@ -189,6 +189,14 @@ describe("delivery", () => {
     await alice.settle();
     expect(alice.all("typing")).toEqual([]);
   });
+
+  it("shows typing to the other of two also when the room has just woken", async ({ expect }) => {
+    const [a, b] = [newUserId(), newUserId()];
+    const id = await newDirect(a, b);
+    const [alice, bob] = [await connect(a), await connect(b)];
+    alice.send({ type: "typing", data: { conversationId: id } });
+    expect((await bob.next("typing")).data).toEqual({ conversationId: id, userId: a });
+  });
 });
 
 describe("a restart in the middle", () => {
