@@ -4,6 +4,7 @@
  * its log is safe.
  */
 import type { PersistBatch, RoomRecord } from "../domain/records.ts";
+import { faultOfThrown } from "../platform/failures.ts";
 import { roomOf } from "../platform/stubs.ts";
 import { repositories } from "../repo/index.ts";
 import { describeError, log } from "../telemetry/log.ts";
@@ -21,18 +22,24 @@ export async function persist(batch: MessageBatch<PersistBatch>, env: Env): Prom
     group.records.push(...records);
     groups.set(conversationId, group);
   }
+  await apply([...groups], env);
+}
+
+/** All in one; when that is refused for what stands in it, each alone: one bad record must not hold up other rooms. */
+async function apply(groups: readonly [string, Group][], env: Env): Promise<void> {
   try {
-    await repositories(env).persistence.applyRoomRecords([...groups.values()].flatMap((group) => group.records));
+    await repositories(env).persistence.applyRoomRecords(groups.flatMap(([, group]) => group.records));
   } catch (error) {
     log("warn", "persisting a batch failed", {
       topic: "gochat.messages.persist",
-      count: batch.messages.length,
+      count: groups.length,
       error: describeError(error),
     });
-    await Promise.all([...groups.values()].map((group) => refuse(group, env)));
+    const isOutage = faultOfThrown(error).name !== "INTERNAL";
+    await Promise.all(groups.map((one) => (isOutage || groups.length === 1 ? refuse(one[1], env) : apply([one], env))));
     return;
   }
-  await Promise.all([...groups].map(([id, group]) => confirm(id, group, env)));
+  await Promise.all(groups.map(([id, group]) => confirm(id, group, env)));
 }
 
 async function confirm(conversationId: string, group: Group, env: Env): Promise<void> {

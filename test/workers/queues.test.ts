@@ -90,6 +90,14 @@ describe("persist", () => {
     expect(item).toMatchObject({ headSeqId: 6, lastMessage: { seqId: 6 }, role: 3 });
   });
 
+  it("keeps a record that SQL refuses from holding up the other rooms of its batch", async ({ expect }) => {
+    const [good, bad] = [await batchesOf(2), await batchesOf(2)];
+    const poisoned = bad.batches.map((batch) => ({ ...batch, records: [{ kind: "of the next release" }] }));
+    const { acked, retried } = await deliver(PERSIST, [...good.batches, ...poisoned]);
+    expect([acked.length, retried.length]).toEqual([good.batches.length, bad.batches.length]);
+    expect((await sqlOf(good.id, good.owner)).messages.map((message) => message.seqId)).toEqual([1, 2]);
+  });
+
   it("writes many conversations of a batch at once, and tells each room how far it is safe", async ({ expect }) => {
     const rooms = [await batchesOf(2), await batchesOf(4), await batchesOf(2)];
     const writes = vi.spyOn(env.DB, "batch");
