@@ -195,8 +195,8 @@ function tableOf<K, V>(tables: Map<string, Map<K, V>>, id: string): Map<K, V> {
 export class CacheNode extends Peer {
   readonly #sim: Sim;
   readonly #heads = new Map<string, number>();
-  /** End of each presence lease, virtual microseconds. */
-  readonly #online = new Map<string, number>();
+  /** Presence leases; ends in virtual microseconds. */
+  readonly #online = new Map<string, { until: number; arrival: number }>();
   /** Since when presence is complete enough to be believed one lease later; the cache has been up for long. */
   #presenceSince: number | undefined = -Infinity;
 
@@ -217,7 +217,7 @@ export class CacheNode extends Peer {
     serve(this.#sim, this, "cacheDown", us, work, reply);
   }
 
-  /** A room's pipeline: SET conv_seq, then SETNX and GET of the epoch, then MGET of presence. */
+  /** A room's pipeline: conv_seq raised, then SETNX and GET of the epoch, then MGET of presence. */
   roomPipeline(
     id: string,
     head: number,
@@ -225,7 +225,8 @@ export class CacheNode extends Peer {
     reply: Reply<{ online: string[]; complete: boolean }>,
   ): void {
     this.#serve(() => {
-      this.#heads.set(id, head);
+      // Never back: a pipeline of a room's earlier life may come after one of this life.
+      this.#heads.set(id, Math.max(head, this.#heads.get(id) ?? 0));
       return this.#presence(presenceOf, true);
     }, reply);
   }
@@ -238,14 +239,16 @@ export class CacheNode extends Peer {
     this.#serve(() => ids.map((id) => this.#heads.get(id)), reply);
   }
 
-  setOnline(userId: string, online: () => boolean, reply: Reply<boolean>): void {
-    // What is written was decided when the command left.
-    const value = online();
+  /**
+   * Writes the presence of a user's `arrival`-th coming, or takes it back: only that one, since a late command of an
+   * earlier life must not wipe out what a later one wrote. Answers whether it was there.
+   */
+  setOnline(userId: string, arrival: number, online: boolean, reply: Reply<boolean>): void {
     this.#serve(() => {
       const before = this.#isOnline(userId);
-      if (value) {
-        this.#online.set(userId, this.#sim.kernel.now + this.#sim.lease.ttlUs);
-      } else {
+      if (online) {
+        this.#online.set(userId, { until: this.#sim.kernel.now + this.#sim.lease.ttlUs, arrival });
+      } else if ((this.#online.get(userId)?.arrival ?? 0) <= arrival) {
         this.#online.delete(userId);
       }
       return before;
@@ -253,7 +256,7 @@ export class CacheNode extends Peer {
   }
 
   #isOnline(userId: string): boolean {
-    return (this.#online.get(userId) ?? 0) > this.#sim.kernel.now;
+    return (this.#online.get(userId)?.until ?? 0) > this.#sim.kernel.now;
   }
 
   #presence(userIds: readonly string[], begins: boolean): { online: string[]; complete: boolean } {

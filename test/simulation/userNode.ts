@@ -40,6 +40,8 @@ export class UserNode extends Peer {
   /** Newest sequences that passed through: a device that connects now must not be told an older head. */
   readonly heads = new Map<string, number>();
   readonly #echoed = new Set<string>();
+  /** How often somebody has come to whom nobody was here; a row, so it only grows. */
+  #arrivals = 0;
   /** Rooms and shard know that we are here. */
   #greeted = false;
   #presence = new Writer();
@@ -68,6 +70,7 @@ export class UserNode extends Peer {
     this.#busyAt = this.#sim.kernel.now;
     this.#prune();
     const first = this.#wires.size === 0;
+    this.#arrivals += first ? 1 : 0;
     this.#wires.add(wire);
     if (this.#sim.kernel.verbose) {
       this.#sim.kernel.say(`${this.name} accepts ${wire.device.name}`);
@@ -341,13 +344,15 @@ export class UserNode extends Peer {
   #writePresence(done: () => void): void {
     const { cache } = this.#sim;
     this.#presence.write(this, done, (finished) => {
+      const present = this.#present;
+      const arrival = this.#arrivals;
       call<boolean>(
         this.#sim,
         this,
         cache,
         "presence",
         (reply) => {
-          cache.setOnline(this.name, () => this.#present, reply);
+          cache.setOnline(this.name, arrival, present, reply);
         },
         (answer) => {
           if (this.#fresh && answer !== false) {
