@@ -46,7 +46,7 @@ afterEach(async ({ expect }) => {
   expect(sent.status).toBe(201);
   expect(sent.json).toMatchObject({ seqId: head });
   const list = await call(server, "GET", "/api/conversations", { token: friend.token });
-  expect((list.json?.["items"] as unknown[]).length).toBe(2);
+  expect(list.json?.["items"]).toHaveLength(2);
 });
 
 const ask = (method: string, path: string, options: Call = {}): Promise<Answer> =>
@@ -381,7 +381,7 @@ describe("headers", () => {
       const text = await rawRequest(server, bytes).catch(() => "");
       expect(text === "" || /^HTTP\/1\.1 4\d\d /.test(text), `${bytes.slice(0, 50)} → ${text.slice(0, 80)}`).toBe(true);
     }
-    const upgrades = [
+    const upgrades: Parameters<typeof upgradeStatus>[1][] = [
       { headers: {}, protocols: ["gochat.v1"] },
       { headers: { authorization: `Bearer ${user.token}` }, path: "/ws/rooms/..%2f..%2fadmin" },
       { headers: { authorization: `Bearer ${user.token}` }, path: "/ws/rooms/world_chat_room?since=-1" },
