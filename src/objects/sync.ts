@@ -4,6 +4,7 @@
  */
 import { CACHE_KEYS, type Cache } from "../cache/types.ts";
 import type { Actor } from "../domain/commands.ts";
+import { jsonBytes } from "../domain/jsonSize.ts";
 import { messageFor, WORLD, type StoredMessage } from "../domain/records.ts";
 import { presentUser } from "../http/present.ts";
 import { presentItem, withNewest, type SeenBy } from "../http/views.ts";
@@ -20,6 +21,11 @@ import type { ConversationItem } from "../repo/types.ts";
 const PAGE = 100;
 /** Messages after each known head. Source: WIRE, `sync`. */
 const MESSAGES = 50;
+/**
+ * JSON of all messages in one answer; the rest is left to `hasMore`. Well below the bytes at which a socket counts as slow
+ * (`SLOW_READER_BYTES`): else the first frame behind a long answer would close it, and the client would come back for the same.
+ */
+const MESSAGES_BYTES = 512 * 1024;
 /** Rooms asked at one time when the cache does not know them. */
 const SLICE = 50;
 
@@ -118,10 +124,22 @@ export async function buildSync(
     }),
   );
   return ok({
-    conversations,
+    conversations: withinBytes(conversations),
     removed: await removedOf(env, actor.userId, request, page.value.items),
     nextCursor: page.value.nextCursor,
     serverTime: systemClock.now(),
+  });
+}
+
+/** In the order of the list: what stands first there keeps its messages. */
+function withinBytes(conversations: readonly SyncedConversation[]): SyncedConversation[] {
+  let left = MESSAGES_BYTES;
+  return conversations.map((synced) => {
+    const end = synced.messages.findIndex((message) => {
+      left -= jsonBytes(message);
+      return left < 0;
+    });
+    return end < 0 ? synced : { ...synced, messages: synced.messages.slice(0, end), hasMore: true };
   });
 }
 

@@ -16,6 +16,7 @@ import {
   SyncAnswer,
 } from "../../src/protocol/rest.ts";
 import { type ListItem, Message } from "../../src/protocol/things.ts";
+import { append, must, text as textSend } from "./support/harness.ts";
 import { expectStatus, guest, register, request } from "./support/http.ts";
 
 const NOBODY = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
@@ -388,6 +389,30 @@ describe("sync", () => {
     expect((await sync(heads)).conversations).toMatchObject([{ messages: [{ content: "two" }] }]);
     const gone = `group_${NOBODY}`;
     expect((await sync({ ...heads, [gone]: 5 })).removed).toEqual([gone]);
+  });
+});
+
+describe("sync of long messages", () => {
+  it("ends before it would look like a slow reader, and says that there is more", async ({ expect }) => {
+    const [a, b] = (await people(2)) as [Person, Person];
+    const { conversationId } = await befriend(a, b);
+    const long = "\u{1F600}".repeat(8_000);
+    const sends = Array.from({ length: 20 }, (_, n) => textSend(a.user.userId, `long-${n}`, long));
+    (await append(conversationId, sends)).forEach(must);
+    const answer = await expectStatus(200, as(b, "GET", "/api/sync?heads={}"));
+    expect(JSON.stringify(answer).length).toBeLessThan(600_000);
+    const synced = SyncAnswer.parse(answer).conversations.find(
+      (one) => one.conversation.conversationId === conversationId,
+    );
+    expect(synced).toMatchObject({ hasMore: true, unreadCount: 20, conversation: { headSeqId: 20 } });
+    const got = synced?.messages.map((message) => message.seqId) ?? [];
+    expect(got).toEqual(got.map((_, index) => index + 1));
+    expect(got.length).toBeGreaterThan(5);
+    const rest = await expectStatus<{ items: unknown[] }>(
+      200,
+      as(b, "GET", `/api/conversations/${conversationId}/messages?after=${got.length}`),
+    );
+    expect(got.length + rest.items.length).toBe(20);
   });
 });
 
