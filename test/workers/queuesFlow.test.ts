@@ -1,6 +1,7 @@
 import { env } from "cloudflare:workers";
 import { runInDurableObject } from "cloudflare:test";
-import { describe, it } from "vitest";
+import { describe, it, vi } from "vitest";
+import { UserSession } from "../../src/objects/UserSession.ts";
 import { repositories } from "../../src/repo/index.ts";
 import { append, eventually, must, newDirect, newUserId, roomStub, text, WORLD_ROOM_ID } from "./support/harness.ts";
 import { connect } from "./support/socket.ts";
@@ -47,5 +48,35 @@ describe("from the room through the queue", () => {
       await socket.until("the message", () => socket.pushed(WORLD_ROOM_ID).includes(ack.seqId ?? 0));
       expect(socket.pushed(WORLD_ROOM_ID)).toEqual([ack.seqId]);
     }
+  });
+
+  it("to the world: a reader who does not answer holds up nobody's next message", async ({ expect }) => {
+    const [sender, reader] = [await connect(newUserId()), await connect(newUserId())];
+    const say = async (clientMsgId: string) => {
+      sender.send({
+        type: "send-message",
+        data: { clientMsgId, conversationId: WORLD_ROOM_ID, messageType: "text", content: clientMsgId },
+      });
+      await sender.until(clientMsgId, () =>
+        sender.all("message-ack").some(({ data }) => data.clientMsgId === clientMsgId),
+      );
+    };
+    const held = Promise.withResolvers<number>();
+    const hangs = vi.spyOn(UserSession.prototype, "deliverBigRoom").mockReturnValueOnce(held.promise);
+    await say("hangs");
+    await eventually("the call that hangs", () => hangs.mock.calls.length > 0);
+    const before = Date.now();
+    await say("next");
+    await Promise.race(
+      [sender, reader].map((socket) =>
+        socket.until("the next message", () =>
+          socket.all("new-messages").some(({ data }) => data.messages.some((message) => message.content === "next")),
+        ),
+      ),
+    );
+    // A call that has not been answered is waited for two seconds before the fan-out is confirmed without it.
+    expect(Date.now() - before).toBeLessThan(1_500);
+    held.resolve(1);
+    vi.restoreAllMocks();
   });
 });
