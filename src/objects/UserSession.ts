@@ -35,7 +35,7 @@ const ECHO_MEMORY = 256;
 const OUTBOX_RETRY_MS = 5_000;
 
 /** Who waits for the answer to a send: a socket, or a REST call. */
-type Ticket = { socket?: WebSocket; resolve?: (outcome: Result<Message>) => void };
+type Ticket = { socket?: WebSocket; ref?: string; resolve?: (outcome: Result<Message>) => void };
 
 export class UserSession extends DurableObject<Env> implements SessionRpc {
   readonly #userId: string;
@@ -155,7 +155,8 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
       // The hot path: a rate limit of its own, no promise, the answer comes from the desk.
       const actor = actorOf(this.#userId, this.#sockets.of(socket));
       const { conversationId, ...command } = frame.data;
-      this.#desk.submit({ socket }, conversationId, { ...command, actor }, now);
+      const ticket = frame.id === undefined ? { socket } : { socket, ref: frame.id };
+      this.#desk.submit(ticket, conversationId, { ...command, actor }, now);
       return;
     }
     const waitMs = takeToken(this.#frameBucket, this.#settings.limits.frames, now);
@@ -346,7 +347,10 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
       [socket],
       send === undefined
         ? errorFrame(fault, requestId, ref)
-        : { type: "message-error", data: { ...send, error: toWireError(fault, requestId) } },
+        : {
+            type: "message-error",
+            data: { ...send, error: toWireError(fault, requestId), ...(ref === undefined ? {} : { ref }) },
+          },
     );
   }
 
@@ -388,7 +392,7 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
     ticket.resolve?.(outcome);
     if (ticket.socket !== undefined) {
       const { clientMsgId } = command;
-      this.#refuse(ticket.socket, outcome.fault, undefined, { clientMsgId, conversationId });
+      this.#refuse(ticket.socket, outcome.fault, ticket.ref, { clientMsgId, conversationId });
     }
   }
 
@@ -396,10 +400,9 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
   #acknowledge(ticket: Ticket, message: StoredMessage): void {
     const { clientMsgId, conversationId, messageId, seqId, createdAt } = message;
     if (ticket.socket !== undefined) {
-      this.#sockets.send([ticket.socket], {
-        type: "message-ack",
-        data: { clientMsgId, conversationId, status: "sent", messageId, seqId, createdAt },
-      });
+      const { ref } = ticket;
+      const data = { clientMsgId, conversationId, status: "sent", messageId, seqId, createdAt } as const;
+      this.#sockets.send([ticket.socket], { type: "message-ack", data: ref === undefined ? data : { ...data, ref } });
     }
     this.#heads.note(conversationId, seqId);
     // A sender has read their own message; a room keeps that by itself, but for the world it is kept here.

@@ -40,9 +40,9 @@ export function actorOf(userId: string, from: Attachment): Actor {
 
 /** A new frame is one arm here; the compiler names the missing one. */
 export const FRAME_HANDLERS: Handlers = {
-  ping: (context, socket) => {
+  ping: (context, socket, frame) => {
     // Only a ping that differs from the exact bytes comes here; the others wake nobody.
-    context.sockets.send([socket], { type: "pong" });
+    context.sockets.send([socket], frame.id === undefined ? { type: "pong" } : { type: "pong", ref: frame.id });
     return undefined;
   },
   "mark-read": async (context, socket, frame) => {
@@ -74,7 +74,7 @@ export const FRAME_HANDLERS: Handlers = {
       return data.fault;
     }
     const ref = frame.id === undefined ? {} : { ref: frame.id };
-    sockets.send([socket], { type: "sync-result", data: data.value, ...ref });
+    sockets.send([socket], { type: "sync-result", data: { ...data.value, ...ref }, ...ref });
     return undefined;
   },
   subscribe: (context, socket, frame) => subscribe(context, socket, frame.data, true),

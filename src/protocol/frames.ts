@@ -99,6 +99,9 @@ const Notification = z.discriminatedUnion("kind", [
 ]);
 export type Notification = z.infer<typeof Notification>;
 
+/** Of the client frame that is answered. Source: WIRE "Frames". */
+const Ref = z.string().optional().meta({ description: "`id` of the frame that this answers" });
+
 /** The data of each server frame, by type. Clients ignore types and fields that they do not know. */
 export const SERVER_FRAMES = {
   connected: z.object({
@@ -114,10 +117,11 @@ export const SERVER_FRAMES = {
     messageId: MessageId.optional(),
     seqId: SeqId.optional(),
     createdAt: TimeMs.optional(),
+    ref: Ref,
   }),
   "message-confirmed": Stored,
   "message-persist-failed": Stored,
-  "message-error": z.object({ clientMsgId: z.string(), conversationId: z.string(), error: WireError }),
+  "message-error": z.object({ clientMsgId: z.string(), conversationId: z.string(), error: WireError, ref: Ref }),
   "new-message": z.object({ message: Message }),
   "new-messages": z.object({ messages: z.array(Message) }),
   "message-updated": z.object({ message: Message }),
@@ -156,7 +160,7 @@ export const SERVER_FRAMES = {
   "role-updated": z.object({ conversationId: ConversationId, role: Role }),
   "member-role-changed": z.object({ conversationId: ConversationId, userId: UserId, role: Role }),
   notification: Notification,
-  "sync-result": SyncResult,
+  "sync-result": SyncResult.extend({ ref: Ref }),
   "session-replaced": z.object({}),
   error: z.object({
     error: WireError,
@@ -168,7 +172,7 @@ export const SERVER_FRAMES = {
 
 export type ServerFrameType = keyof typeof SERVER_FRAMES;
 export type ServerFrameOf<Type extends ServerFrameType> = Type extends "pong"
-  ? { type: Type }
+  ? { type: Type; ref?: string }
   : {
       type: Type;
       data: z.infer<(typeof SERVER_FRAMES)[Type]>;

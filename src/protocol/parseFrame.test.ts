@@ -105,21 +105,33 @@ describe("sends that are refused", () => {
   it.for([
     ["no key", { clientMsgId: undefined }],
     ["an empty key", { clientMsgId: "" }],
+    ["a key of 129", { clientMsgId: "x".repeat(129) }],
+    ["half a character as key", { clientMsgId: "\ud800" }],
+    ["a number as key", { clientMsgId: 7 }],
+    ["no conversation", { conversationId: undefined }],
+    ["an object as conversation", { conversationId: { toString: "x" } }],
+  ] as const)("%s: not told by name, since it has none", ([, change], { expect }) => {
+    const refused = send(change);
+    expect(refused).toMatchObject({ ok: false, fault: { name: "INVALID_INPUT" } });
+    expect(refused).not.toHaveProperty("send");
+  });
+
+  it.for([
     ["a key of 65", { clientMsgId: "x".repeat(65) }],
     ["a key with a slash", { clientMsgId: "a/b" }],
     ["a key with a line end", { clientMsgId: "a\n" }],
-    ["a number as key", { clientMsgId: 7 }],
     ["a conversation with a slash", { conversationId: "group_/../x" }],
     ["a conversation of another form", { conversationId: U1 }],
     ["a lower-case id", { conversationId: GROUP.toLowerCase() }],
     ["an id with a letter that is none of them", { conversationId: `group_${U1.slice(0, 25)}U` }],
     ["an id above 128 bits", { conversationId: `group_8${U1.slice(1)}` }],
     ["an id with something behind", { conversationId: `${WORLD}\n` }],
-    ["an object as conversation", { conversationId: { toString: "x" } }],
-  ] as const)("%s: not told by name, since it has none", ([, change], { expect }) => {
-    const refused = send(change);
-    expect(refused).toMatchObject({ ok: false, fault: { name: "INVALID_INPUT" } });
-    expect(refused).not.toHaveProperty("send");
+  ] as const)("%s: told by the names that the sender waits for", ([, change], { expect }) => {
+    expect(send(change)).toMatchObject({
+      ok: false,
+      fault: { name: "INVALID_INPUT" },
+      send: { clientMsgId: "c-1", conversationId: DIRECT, ...change },
+    });
   });
 });
 

@@ -5,7 +5,6 @@
 import { invalidInput, type Fault, type FieldFault } from "./errors.ts";
 import { CLIENT_FRAMES, FrameId, type ClientFrame, type ClientFrameType } from "./frames.ts";
 import { FRAME_ID_LIMIT, FRAME_LIMIT_BYTES } from "./limits.ts";
-import { ClientMsgId, ConversationId } from "./primitives.ts";
 
 export type ParsedFrame =
   | { ok: true; value: ClientFrame }
@@ -14,7 +13,7 @@ export type ParsedFrame =
       fault: Fault;
       /** The refused frame's own id, when it has a valid one. */
       ref?: string;
-      /** Set for a refused send that names itself: the answer is `message-error`, else `error`. */
+      /** Set for a refused send that names itself, by whatever texts: the answer is `message-error`, else `error`. */
       send?: { clientMsgId: string; conversationId: string };
     };
 
@@ -100,13 +99,18 @@ function refused(
   };
 }
 
-/** A send names itself with two valid ids. */
+/** Longer names are rubbish and not repeated in an answer. */
+const NAME_LIMIT_CHARS = 128;
+
+function isName(text: unknown): text is string {
+  return typeof text === "string" && text !== "" && text.length <= NAME_LIMIT_CHARS && text.isWellFormed();
+}
+
+/** A send names itself with two texts, valid as ids or not: its sender waits for an answer by these names. */
 function nameOfSend(data: unknown): { clientMsgId: string; conversationId: string } | undefined {
   if (typeof data !== "object" || data === null) {
     return undefined;
   }
   const { clientMsgId, conversationId } = data as { clientMsgId?: unknown; conversationId?: unknown };
-  const key = ClientMsgId.safeParse(clientMsgId);
-  const place = ConversationId.safeParse(conversationId);
-  return key.success && place.success ? { clientMsgId: key.data, conversationId: place.data } : undefined;
+  return isName(clientMsgId) && isName(conversationId) ? { clientMsgId, conversationId } : undefined;
 }

@@ -223,6 +223,28 @@ describe("right after an acknowledgement", () => {
     forB.close();
   });
 
+  it("answers carry the frame's own id, acknowledgements and refused sends too", async ({ expect }) => {
+    const { a, conversationId, socketOf } = await pair();
+    const socket = await socketOf(a);
+    const data = { clientMsgId: "r", conversationId, messageType: "text", content: "x" } as const;
+    socket.send({ type: "send-message", id: "ack", data });
+    expect((await socket.next("message-ack")).data.ref).toBe("ack");
+    socket.send({ type: "send-message", id: "other", data: { ...data, content: "y" } });
+    socket.send({ type: "send-message", id: "form", data: { ...data, conversationId: "group_nope" } });
+    const refused = [(await socket.next("message-error")).data, (await socket.next("message-error")).data];
+    expect(refused.map(({ ref, error }) => [ref, error.name])).toEqual(
+      expect.arrayContaining([
+        ["other", "DUPLICATE_MESSAGE"],
+        ["form", "INVALID_INPUT"],
+      ]),
+    );
+    socket.send({ type: "sync", id: "sync", data: { heads: {} } });
+    expect((await socket.next("sync-result")).data.ref).toBe("sync");
+    socket.send({ type: "ping", id: "ping" });
+    expect((await socket.next("pong")).ref).toBe("ping");
+    socket.close();
+  });
+
   it("another tab of the same device follows the read pointer", async ({ expect }) => {
     const { a, conversationId, socketOf, say } = await pair();
     const [one, two] = [await socketOf(a), await socketOf(a)];
