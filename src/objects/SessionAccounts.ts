@@ -1,6 +1,6 @@
 /** Devices and refresh tokens of one user: the rules of `src/domain/devices.ts`, and closing sockets. */
 import { createHash } from "node:crypto";
-import { rotate, signIn, type DeviceLimits } from "../domain/devices.ts";
+import { rotate, signIn, type DeviceLimits, type DeviceRow } from "../domain/devices.ts";
 import { systemClock } from "../platform/clock.ts";
 import { newId, randomToken } from "../platform/ids.ts";
 import type { DeviceWish, SignedIn, SignInUser } from "../platform/rpc.ts";
@@ -11,6 +11,8 @@ import type { SessionSockets } from "./SessionSockets.ts";
 import type { SessionSqlStore } from "./SessionSqlStore.ts";
 
 const REFRESH_TOKEN_BYTES = 32;
+/** The time of a device's last use is written at most so often; in between it is known in memory. */
+const USE_WRITTEN_EVERY_MS = 5 * 60_000;
 
 /** What closes when a device is signed out. */
 type Closing = { sockets: SessionSockets; closeRooms(deviceId: string, name: ErrorName): void };
@@ -21,6 +23,8 @@ export class SessionAccounts {
   readonly #sockets: SessionSockets;
   readonly #closeRooms: Closing["closeRooms"];
   readonly #limits: DeviceLimits;
+  /** When each device last called or connected, epoch milliseconds. */
+  readonly #usedAt = new Map<string, number>();
 
   constructor(userId: string, store: SessionSqlStore, limits: DeviceLimits, { sockets, closeRooms }: Closing) {
     this.#userId = userId;
@@ -37,7 +41,24 @@ export class SessionAccounts {
    */
   signedIn(deviceId: string, issuedAtMs: number): SignInUser | undefined {
     const device = this.#store.device(deviceId);
-    return device !== undefined && issuedAtMs >= device.validFrom ? this.#store.fact("account") : undefined;
+    if (device === undefined || issuedAtMs < device.validFrom) {
+      return undefined;
+    }
+    const now = systemClock.now();
+    this.#usedAt.set(deviceId, now);
+    if (now - device.lastSeenAt >= USE_WRITTEN_EVERY_MS) {
+      this.#store.transaction(() => this.#store.putDevice({ ...device, lastSeenAt: now }));
+    }
+    return this.#store.fact("account");
+  }
+
+  /** The devices as they were last used: those with an open socket are in use now. */
+  #devices(): DeviceRow[] {
+    const now = systemClock.now();
+    return this.#store.devices().map((row) => {
+      const usedAt = this.#sockets.ofDevice(row.deviceId).length > 0 ? now : this.#usedAt.get(row.deviceId);
+      return { ...row, lastSeenAt: Math.max(row.lastSeenAt, usedAt ?? 0) };
+    });
   }
 
   signIn(user: SignInUser, wish: DeviceWish): Result<SignedIn> {
@@ -45,6 +66,10 @@ export class SessionAccounts {
     const now = systemClock.now();
     const { device, replaced } = this.#store.transaction(() => {
       this.#store.saveFact("account", user);
+      // Whoever is signed out for the new one must be the longest unused, not the first to have signed in.
+      for (const row of this.#devices()) {
+        this.#store.putDevice(row);
+      }
       return signIn(this.#store, wish, newId(now), hashOf(token), this.#limits, now);
     });
     for (const deviceId of replaced) {
@@ -83,7 +108,7 @@ export class SessionAccounts {
   }
 
   devices(currentDeviceId: string): Device[] {
-    return this.#store.devices().map(({ validFrom: _inside, ...row }) => ({
+    return this.#devices().map(({ validFrom: _inside, ...row }) => ({
       ...row,
       online: this.#sockets.ofDevice(row.deviceId).length > 0,
       current: row.deviceId === currentDeviceId,
@@ -111,6 +136,7 @@ export class SessionAccounts {
 
   /** All sockets of a device that is no longer signed in, here and at the shards. */
   #close(deviceId: string, name: ErrorName): void {
+    this.#usedAt.delete(deviceId);
     this.#sockets.closeDevice(deviceId, name);
     this.#closeRooms(deviceId, name);
   }

@@ -183,6 +183,10 @@ describe("devices and tabs", () => {
     const [oldest, second] = phones;
     const web = await connect(userId);
     const socket = await connect(userId, oldest?.deviceId);
+    // All are open and so in use: the one that was made first goes.
+    for (const phone of phones.slice(1)) {
+      await connect(userId, phone.deviceId);
+    }
     const sixth = await signIn(userId, { kind: "ios" });
     await socket.next("session-replaced");
     expect((await socket.untilClosed()).code).toBe(4018);
@@ -194,6 +198,26 @@ describe("devices and tabs", () => {
     // Other kinds have a limit of their own.
     await web.settle();
     expect(web.closed).toBeUndefined();
+  });
+
+  it("spares a device that is in use, by calls or by an open socket, whenever it signed in", async ({ expect }) => {
+    const userId = newUserId();
+    const phones = [];
+    for (let n = 0; n < 5; n++) {
+      phones.push(await signIn(userId, { kind: "ios" }));
+      advance(1_000);
+    }
+    const [calls, open, idle] = phones.map((phone) => phone.deviceId);
+    const session = sessionOf(env, userId);
+    await session.admit(calls ?? "", LATER_MS);
+    const socket = await connect(userId, open);
+    advance(1_000);
+    await signIn(userId, { kind: "ios" });
+    expect(nameOf(await session.admit(idle ?? "", LATER_MS))).toBe("UNAUTHENTICATED");
+    expect(nameOf(await session.admit(calls ?? "", LATER_MS))).toBe("ok");
+    expect(nameOf(await session.admit(open ?? "", LATER_MS))).toBe("ok");
+    await socket.settle();
+    expect(socket.closed).toBeUndefined();
   });
 
   it("loses no new socket by the late close of an old one", async ({ expect }) => {
