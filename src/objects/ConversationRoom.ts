@@ -91,9 +91,10 @@ export class ConversationRoom extends DurableObject<Env> implements RoomRpc {
       if (!found.ok) {
         return found;
       }
-      const items = this.#core.members(page.cursor ?? "", page.limit);
-      const nextCursor = items.length < page.limit ? null : (items.at(-1)?.userId ?? null);
-      return ok({ items, nextCursor });
+      // One too many tells whether there is another page.
+      const rows = this.#core.members(page.cursor ?? "", page.limit + 1);
+      const items = rows.slice(0, page.limit);
+      return ok({ items, nextCursor: rows.length > page.limit ? (items.at(-1)?.userId ?? null) : null });
     });
   }
 

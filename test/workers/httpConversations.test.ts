@@ -177,6 +177,8 @@ describe("groups", () => {
 
     const members = MemberList.strict().parse(await expectStatus(200, as(c, "GET", `${path}/members?limit=2`)));
     const rest = await as(c, "GET", `${path}/members?limit=2&cursor=${members.nextCursor}`);
+    const exact = await as(c, "GET", `${path}/members?limit=3`);
+    expect(MemberList.strict().parse(exact.body).nextCursor).toBeNull();
     const all = [...members.items, ...MemberList.strict().parse(rest.body).items].map((member) => member.userId);
     expect(all).toEqual([owner, b, c].map((person) => person.user.userId).toSorted());
 
