@@ -3,7 +3,7 @@ import { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import type { RoomChange } from "../domain/commands.ts";
 import type { Actor, RoomRpc } from "../platform/rpc.ts";
-import { httpStatusOf, invalidInput, toWireError, type Fault } from "../protocol/errors.ts";
+import { httpStatusOf, invalidInput, toWireError, type ErrorName, type Fault } from "../protocol/errors.ts";
 import { describeError, log } from "../telemetry/log.ts";
 import type { Services } from "./services.ts";
 
@@ -20,10 +20,34 @@ export type HttpEnv = {
 
 export type Ctx = Context<HttpEnv>;
 
-/** A part of the app: one resource with its routes. What does not fit a schema answers INVALID_INPUT. */
+/** What a path leads to nothing by, when one of its ids cannot be one: the same as an id that nothing has. */
+const NOTHING_BEHIND: readonly (readonly [pattern: RegExp, name: ErrorName])[] = [
+  [/^\/api\/conversations\/[^/]+\/messages\//, "MESSAGE_NOT_FOUND"],
+  [/^\/api\/conversations\/[^/]+\/members\//, "USER_NOT_FOUND"],
+  [/^\/api\/conversations\//, "CONVERSATION_NOT_FOUND"],
+  [/^\/api\/users\/(?!me\/)/, "USER_NOT_FOUND"],
+];
+
+function nothingBehind(c: Ctx, wrongParameter: PropertyKey | undefined): ErrorName {
+  // The first id of such a path is the conversation's, whatever comes behind it.
+  const isConversation = wrongParameter === "id" && c.req.path.startsWith("/api/conversations/");
+  const found = NOTHING_BEHIND.find(([pattern]) => pattern.test(c.req.path));
+  return isConversation ? "CONVERSATION_NOT_FOUND" : (found?.[1] ?? "NOT_FOUND");
+}
+
+/**
+ * A part of the app: one resource with its routes. What does not fit a schema answers INVALID_INPUT, but an id in the path
+ * that cannot be one answers as an id that nothing has.
+ */
 export function newRouter(): OpenAPIHono<HttpEnv> {
   return new OpenAPIHono<HttpEnv>({
-    defaultHook: (result, c) => (result.success ? undefined : fail(c, invalidInput(result.error.issues))),
+    defaultHook: (result, c) => {
+      if (result.success) {
+        return undefined;
+      }
+      const { issues } = result.error;
+      return fail(c, result.target === "param" ? { name: nothingBehind(c, issues[0]?.path[0]) } : invalidInput(issues));
+    },
   });
 }
 
@@ -83,7 +107,11 @@ export function background(c: Ctx, what: string, work: Promise<unknown>): void {
   );
 }
 
-/** The client's address, where the edge says it. */
+/** This machine itself. A local workerd sets the header as well, and then everybody here has one address. */
+const LOOPBACK = /^(?:127\.|::1$|::ffff:127\.)/i;
+
+/** The client's address, where the edge says it; nobody's on a local run. */
 export function addressOf(c: Ctx): string | undefined {
-  return c.req.header("CF-Connecting-IP");
+  const address = c.req.header("CF-Connecting-IP");
+  return address === undefined || LOOPBACK.test(address) ? undefined : address;
 }

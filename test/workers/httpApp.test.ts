@@ -107,16 +107,31 @@ describe("what fits nothing", () => {
     expect([response.status, text]).toEqual([200, ""]);
   });
 
+  it("answers for an id that cannot be one as for one that nothing has", async ({ expect }) => {
+    const me = await register();
+    const group = "/api/conversations/group_01KY0000000000000000000000";
+    for (const [method, path, name] of [
+      ["GET", "/api/users/%E0%A4%A", "USER_NOT_FOUND"],
+      ["GET", "/api/users/%00", "USER_NOT_FOUND"],
+      ["GET", "/api/users/..%2f..%2fetc", "USER_NOT_FOUND"],
+      ["GET", "/api/users/%", "USER_NOT_FOUND"],
+      ["GET", "/api/conversations/group_nope", "CONVERSATION_NOT_FOUND"],
+      ["GET", "/api/conversations/group_x%2Fy/messages", "CONVERSATION_NOT_FOUND"],
+      ["GET", "/api/conversations/__proto__", "CONVERSATION_NOT_FOUND"],
+      ["GET", "/api/conversations/constructor/members", "CONVERSATION_NOT_FOUND"],
+      ["DELETE", "/api/conversations/nope/members/nope", "CONVERSATION_NOT_FOUND"],
+      ["DELETE", `${group}/members/nope`, "USER_NOT_FOUND"],
+      ["DELETE", "/api/users/me/sessions/no%20device", "NOT_FOUND"],
+      ["DELETE", "/api/friends/nobody", "NOT_FOUND"],
+    ] as const) {
+      const { response, error } = await request(method, path, { token: me.accessToken });
+      expect([path, response.status, error?.name]).toEqual([path, 404, name]);
+    }
+  });
+
   it("survives every kind of broken path and query", async ({ expect }) => {
     const me = await register();
     for (const path of [
-      "/api/users/%E0%A4%A",
-      "/api/users/%00",
-      "/api/users/..%2f..%2fetc",
-      "/api/users/%",
-      "/api/conversations/group_x%2Fy/messages",
-      "/api/conversations/__proto__",
-      "/api/conversations/constructor/members",
       "/api/conversations?limit=0",
       "/api/conversations?limit=101",
       "/api/conversations?limit=-1",
