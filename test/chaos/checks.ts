@@ -1,0 +1,237 @@
+/** What must hold after the kills: every promise kept, one order for everybody, SQL equal to the rooms. */
+import { copyFileSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Message } from "../../sdk/src/index.ts";
+import type { Talker } from "./talk.ts";
+
+/** SQL follows by outbox and alarm: the longest back-off and some work. */
+const SQL_WITHIN_MS = 120_000;
+const LOOK_AGAIN_MS = 250;
+
+export type Findings = {
+  /** Acknowledged, and not in the history with the same id and sequence. */
+  lost: number;
+  /** The same client id or sequence more than once in a history. */
+  twice: number;
+  /** Holes in the sequences of a history. */
+  holes: number;
+  /** Histories that differ between two readers. */
+  differing: number;
+  /** What push and sync brought, compared with the history: messages missing, repeated or out of order. */
+  missed: number;
+  repeated: number;
+  disordered: number;
+  /** Rows that SQL and the logs do not share. */
+  sqlDiffers: number;
+  messages: number;
+  conversations: number;
+  /** Milliseconds until SQL was equal to the logs. */
+  sqlEqualAfterMs: number;
+  examples: string[];
+};
+
+/** One line of a history, as compared. */
+type Line = { seqId: number; messageId: string; senderId: string; text: string };
+
+export async function check(people: readonly Talker[], dataDir: string): Promise<Findings> {
+  const findings: Findings = {
+    lost: 0,
+    twice: 0,
+    holes: 0,
+    differing: 0,
+    missed: 0,
+    repeated: 0,
+    disordered: 0,
+    sqlDiffers: 0,
+    messages: 0,
+    conversations: 0,
+    sqlEqualAfterMs: 0,
+    examples: [],
+  };
+  const histories = new Map<string, Line[]>();
+  for (const person of people) {
+    for (const conversationId of person.conversations) {
+      const lines = await historyOf(person, conversationId);
+      const known = histories.get(conversationId);
+      if (known === undefined) {
+        histories.set(conversationId, lines);
+        checkSequence(conversationId, lines, findings);
+      } else if (JSON.stringify(known) !== JSON.stringify(lines)) {
+        note(findings, "differing", `${person.name} reads another ${conversationId}`);
+      }
+    }
+  }
+  for (const person of people) {
+    checkPromises(person, histories, findings);
+    for (const conversationId of person.conversations) {
+      checkReceived(person, conversationId, histories.get(conversationId) ?? [], findings);
+    }
+  }
+  findings.conversations = histories.size;
+  findings.messages = [...histories.values()].reduce((sum, lines) => sum + lines.length, 0);
+  await checkSql(histories, dataDir, findings);
+  return findings;
+}
+
+type Count = Exclude<keyof Findings, "examples">;
+
+/** Examples in a report: enough to begin looking. */
+const EXAMPLES = 10;
+
+function note(findings: Findings, count: Count, example: string): void {
+  findings[count] += 1;
+  if (findings.examples.length < EXAMPLES) {
+    findings.examples.push(`${count}: ${example}`);
+  }
+}
+
+async function historyOf(person: Talker, conversationId: string): Promise<Line[]> {
+  const lines: Line[] = [];
+  for await (const message of person.chat.conversation(conversationId).log()) {
+    lines.push(lineOf(message));
+  }
+  return lines;
+}
+
+function lineOf({ seqId, messageId, senderId, content }: Message): Line {
+  return { seqId, messageId, senderId, text: typeof content === "string" ? content : "" };
+}
+
+function checkSequence(conversationId: string, lines: readonly Line[], findings: Findings): void {
+  const texts = new Set<string>();
+  lines.forEach((line, index) => {
+    if (line.seqId !== index + 1) {
+      note(findings, "holes", `${conversationId}: ${line.seqId} stands at place ${index + 1}`);
+    }
+    // Each text was given to `send` once, with one client id.
+    if (texts.has(line.text)) {
+      note(findings, "twice", `${conversationId}: ${line.text}`);
+    }
+    texts.add(line.text);
+  });
+}
+
+function checkPromises(person: Talker, histories: ReadonlyMap<string, Line[]>, findings: Findings): void {
+  for (const promised of person.promised) {
+    const line = histories.get(promised.conversationId)?.[promised.seqId - 1];
+    if (line?.messageId !== promised.messageId || line.text !== promised.text || line.senderId !== promised.senderId) {
+      note(findings, "lost", `${promised.text} at ${promised.seqId} in ${promised.conversationId}`);
+    }
+  }
+}
+
+/** Everybody was there from the first message on, so push and sync together are the whole history. */
+function checkReceived(person: Talker, conversationId: string, lines: readonly Line[], findings: Findings): void {
+  const seen = new Set<number>();
+  let last = 0;
+  for (const message of person.received.get(conversationId) ?? []) {
+    const what = `${person.name}: ${message.seqId} in ${conversationId}`;
+    if (seen.has(message.seqId)) {
+      note(findings, "repeated", what);
+    } else if (message.seqId < last) {
+      note(findings, "disordered", what);
+    }
+    seen.add(message.seqId);
+    last = Math.max(last, message.seqId);
+    if (lines[message.seqId - 1]?.messageId !== message.messageId) {
+      note(findings, "differing", what);
+    }
+  }
+  for (const line of lines) {
+    if (!seen.has(line.seqId)) {
+      note(findings, "missed", `${person.name}: ${line.seqId} in ${conversationId}`);
+    }
+  }
+}
+
+async function checkSql(histories: ReadonlyMap<string, Line[]>, dataDir: string, findings: Findings): Promise<void> {
+  const began = performance.now();
+  for (;;) {
+    const different = differences(histories, readSql(dataDir));
+    findings.sqlEqualAfterMs = Math.round(performance.now() - began);
+    if (different.length === 0) {
+      return;
+    }
+    if (findings.sqlEqualAfterMs > SQL_WITHIN_MS) {
+      different.forEach((example) => note(findings, "sqlDiffers", example));
+      return;
+    }
+    await sleep(LOOK_AGAIN_MS);
+  }
+}
+
+function differences(histories: ReadonlyMap<string, Line[]>, rows: ReadonlyMap<string, Line[]>): string[] {
+  const different: string[] = [];
+  for (const conversationId of new Set([...histories.keys(), ...rows.keys()])) {
+    const [logged = [], stored = []] = [histories.get(conversationId), rows.get(conversationId)];
+    if (logged.length !== stored.length) {
+      different.push(`${conversationId}: ${stored.length} rows for ${logged.length} messages`);
+    } else {
+      const wrong = logged.find((line, index) => JSON.stringify(line) !== JSON.stringify(stored[index]));
+      if (wrong !== undefined) {
+        different.push(`${conversationId}: ${wrong.seqId}`);
+      }
+    }
+  }
+  return different;
+}
+
+/**
+ * The messages of the D1 database. The running server holds its files locked, so copies are read; one that was caught in
+ * the middle of a write differs, or does not open, and is taken again.
+ */
+function readSql(dataDir: string): Map<string, Line[]> {
+  const copy = mkdtempSync(join(tmpdir(), "gochat-chaos-"));
+  try {
+    const file = databaseOf(dataDir, copy);
+    const database = new DatabaseSync(file);
+    try {
+      return linesOf(database);
+    } finally {
+      database.close();
+    }
+  } catch {
+    return new Map();
+  } finally {
+    rmSync(copy, { recursive: true, force: true });
+  }
+}
+
+/** Copies the database, with its log of writes, and answers where the copy is. */
+function databaseOf(dataDir: string, copy: string): string {
+  const files = readdirSync(dataDir, { recursive: true, encoding: "utf8" });
+  const names = files.filter((file) => file.includes("D1DatabaseObject") && /\.sqlite(-wal)?$/.test(file));
+  for (const name of names) {
+    copyFileSync(join(dataDir, name), join(copy, basename(name)));
+  }
+  const candidates = names.map((name) => join(copy, basename(name))).filter((name) => name.endsWith(".sqlite"));
+  const found = candidates.find((name) => !basename(name).startsWith("metadata"));
+  if (found === undefined) {
+    throw new Error(`no D1 database below ${dataDir}`);
+  }
+  return found;
+}
+
+function linesOf(database: DatabaseSync): Map<string, Line[]> {
+  const rows = database
+    .prepare(
+      "SELECT conversation_id, seq_id, message_id, sender_id, content FROM messages ORDER BY conversation_id, seq_id",
+    )
+    .all();
+  const lines = new Map<string, Line[]>();
+  for (const row of rows) {
+    const conversationId = String(row["conversation_id"]);
+    const list = lines.get(conversationId) ?? [];
+    list.push({
+      seqId: Number(row["seq_id"]),
+      messageId: String(row["message_id"]),
+      senderId: String(row["sender_id"]),
+      text: String(JSON.parse(String(row["content"]))),
+    });
+    lines.set(conversationId, list);
+  }
+  return lines;
+}
