@@ -32,6 +32,8 @@ type CacheFlight = {
   asked: string[];
   /** When the first of its messages was committed, epoch milliseconds. */
   behindSince: number;
+  /** Nobody was asked for: fan-out needs no presence. */
+  big: boolean;
   /** Begins at `#uncachedFrom` and asks for all members, also those who have everything. */
   again: boolean;
 };
@@ -172,6 +174,12 @@ export class RoomDelivery {
     const { now } = this.#room;
     this.#cacheFlight = undefined;
     this.#cacheDown = answer === "failed";
+    if (flight.big && !this.#big) {
+      // The room has become small meanwhile: its members have still to be asked for.
+      this.#behindSince = flight.behindSince;
+      this.tryCache();
+      return;
+    }
     const before = this.#cachedSeqId;
     this.#cachedSeqId = Math.max(before, flight.to);
     const late = flight.to > before && now - flight.behindSince > HEAD_LAG_MS;
@@ -355,7 +363,7 @@ export class RoomDelivery {
     const to = room.headSeqId;
     this.#cacheNotBefore = room.now + CACHE_PAUSE_MS;
     this.#ownUpTo = again ? to : this.#ownUpTo;
-    this.#cacheFlight = { from, to, asked: presenceOf, behindSince: this.#behindSince, again };
+    this.#cacheFlight = { from, to, asked: presenceOf, behindSince: this.#behindSince, big: this.#big, again };
     this.#behindSince = 0;
     this.#retryCache = false;
     const messages = room.rows(Math.max(from, to - room.limits.hotMessages), to).map((row) => row.message);

@@ -28,6 +28,8 @@ type Session = {
   cursor: number;
   /** In the queue or in the air. */
   flying: boolean;
+  /** Sequence that the call in the air ends with: an answer to another one is from an earlier registration. */
+  to: number;
   /** Registered again since its call left: an answer from before says nothing about now. */
   rejoined: boolean;
   /** When its call left, epoch milliseconds; Infinity while it is in the queue. */
@@ -184,7 +186,7 @@ export class ShardCore {
     }
     for (const [userId, session] of this.#sessions) {
       if (now - session.flownAt >= LOST_SESSION_MS) {
-        this.answered(userId, session.cursor, "failed", now);
+        this.answered(userId, session.to, "failed", now);
       } else {
         this.#wait(userId, session, now);
         this.#armFor(session, now);
@@ -198,7 +200,7 @@ export class ShardCore {
   answered(userId: string, to: number, sockets: number | "failed", now: number): void {
     this.#inAir = Math.max(0, this.#inAir - 1);
     const session = this.#sessions.get(userId);
-    if (session?.flying === true) {
+    if (session?.flying === true && session.to === to) {
       session.flying = false;
       session.flownAt = Number.POSITIVE_INFINITY;
       this.#answer(userId, session, to, sockets, now);
@@ -312,6 +314,7 @@ export class ShardCore {
         continue;
       }
       session.flownAt = now;
+      session.to = this.#sentSeqId;
       this.#armFor(session, now);
       this.#inAir += 1;
       const batch = batches.get(session.cursor) ?? [];
@@ -330,5 +333,5 @@ export class ShardCore {
 }
 
 function newSession(cursor: number): Session {
-  return { cursor, flying: false, rejoined: false, flownAt: Number.POSITIVE_INFINITY, strikes: 0, retryAt: 0 };
+  return { cursor, flying: false, to: 0, rejoined: false, flownAt: Number.POSITIVE_INFINITY, strikes: 0, retryAt: 0 };
 }

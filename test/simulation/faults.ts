@@ -119,7 +119,7 @@ export function outageUs(random: Prng): number {
 export function drawPlan(random: Prng): FaultPlan {
   const chances = { ...USUAL_CHANCES };
   for (const name of Object.keys(chances) as (keyof Chances)[]) {
-    const mood = random.chance(0.35) ? 0 : random.pick([0.5, 1, 1, 2, 3]);
+    const mood = random.chance(0.35) ? 0 : random.pick([0.5, 1, 1, 2, 4, 10]);
     chances[name] = Math.min(0.9, chances[name] * mood);
   }
   const intervals = { ...USUAL_INTERVALS };

@@ -6,7 +6,7 @@ import type { ClientEffect } from "../../sdk/src/core/index.ts";
 import type { RoomStore } from "../../src/domain/ports.ts";
 import type { RoomEffect } from "../../src/domain/room.ts";
 import { RoomContext } from "../../src/domain/roomContext.ts";
-import { DeliveryRounds, PATIENCE_MS } from "../../src/domain/rounds.ts";
+import { DeliveryRounds } from "../../src/domain/rounds.ts";
 import type { Plant } from "./plants.ts";
 
 /** A copy of a store in which some methods are replaced. */
@@ -49,8 +49,6 @@ function patched<Instance extends object, Name extends keyof Instance>(
 function without(kind: RoomEffect["kind"]): (effects: RoomEffect[]) => RoomEffect[] {
   return (effects) => effects.filter((effect) => effect.kind !== kind);
 }
-
-const NOWHERE = { from: 0, to: 0, at: Infinity };
 
 export type PlantedBug = { what: string; plant: Plant };
 
@@ -148,43 +146,9 @@ export const PLANTED_BUGS: Record<string, PlantedBug> = {
       },
     },
   },
-  "round forgets a laggard": {
-    what: "when the round loses its patience, those who have not answered are taken for served",
-    plant: {
-      core: (core) => {
-        const waiting = new Map<string, { from: number; to: number; at: number }>();
-        const take = core.takeEffects.bind(core);
-        const delivered = core.delivered.bind(core);
-        const onTimer = core.onTimer.bind(core);
-        let clock = 0;
-        core.takeEffects = () => {
-          const effects = take();
-          for (const effect of effects) {
-            for (const userId of effect.kind === "deliver" ? effect.userIds : []) {
-              waiting.set(
-                userId,
-                effect.kind === "deliver" ? { from: effect.from, to: effect.to, at: clock } : NOWHERE,
-              );
-            }
-          }
-          return effects;
-        };
-        core.delivered = (userId, delivery, sockets, now) => {
-          clock = now;
-          waiting.delete(userId);
-          delivered(userId, delivery, sockets, now);
-        };
-        core.onTimer = (name, now) => {
-          clock = now;
-          for (const [userId, { from, to, at }] of name === "patience" ? waiting : []) {
-            if (now - at >= PATIENCE_MS) {
-              delivered(userId, { from, to }, 1, now);
-            }
-          }
-          onTimer(name, now);
-        };
-      },
-    },
+  "round waits for ever": {
+    what: "a delivery that nobody answers is never given up",
+    plant: { install: () => patched(DeliveryRounds.prototype, "expire", () => () => undefined) },
   },
   "first message of a flight is skipped": {
     what: "a receiver found online begins one message too late",

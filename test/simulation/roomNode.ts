@@ -287,7 +287,7 @@ export class RoomNode extends Peer {
         this,
         user,
         "deliver",
-        (reply) => user.deliverMessages(messages, reply),
+        (reply) => user.deliverMessages(messages, reply, { conversationId: this.id, from, to }),
         (sockets) => {
           if (sim.kernel.verbose) {
             sim.kernel.say(`${this.id} delivered ${from}–${to} to ${userId}: ${sockets}`);

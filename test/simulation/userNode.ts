@@ -7,6 +7,7 @@ import type { Actor, RoomView, SendCommand } from "../../src/domain/commands.ts"
 import { GHOST_AFTER_MS, HEARTBEAT_SECONDS } from "../../src/domain/presence.ts";
 import { messageFor, WORLD_ROOM_ID, type StoredMessage } from "../../src/domain/records.ts";
 import { markRead } from "../../src/domain/roomChanges.ts";
+import { SessionHeads } from "../../src/domain/sessionHeads.ts";
 import { SendDesk } from "../../src/domain/sendDesk.ts";
 import { toWireError, type Fault, type Result } from "../../src/protocol/errors.ts";
 import type { ClientFrame, ServerFrame } from "../../src/protocol/frames.ts";
@@ -37,8 +38,7 @@ export class UserNode extends Peer {
   readonly #wires = new Set<Wire>();
   #desk: SendDesk<Wire>;
   readonly actor: Actor;
-  /** Newest sequences that passed through: a device that connects now must not be told an older head. */
-  readonly heads = new Map<string, number>();
+  #heads = new SessionHeads();
   readonly #echoed = new Set<string>();
   /** How often somebody has come to whom nobody was here; a row, so it only grows. */
   #arrivals = 0;
@@ -130,6 +130,11 @@ export class UserNode extends Peer {
     }
   }
 
+  /** Newest sequences that passed through here. */
+  get heads(): ReadonlyMap<string, number> {
+    return this.#heads.newest;
+  }
+
   /** A socket went away. Only the last one that goes matters. */
   left(): void {
     this.#prune();
@@ -172,16 +177,28 @@ export class UserNode extends Peer {
   }
 
   /** Messages of one room. A slow or silent receiver has taken them all the same. */
-  deliverMessages(messages: readonly StoredMessage[], reply: Reply<number>): void {
+  deliverMessages(
+    messages: readonly StoredMessage[],
+    reply: Reply<number>,
+    range?: { conversationId: string; from: number; to: number },
+  ): void {
     const sim = this.#sim;
     for (const message of messages) {
       sim.ledger.arrives(this.name, message);
     }
     const last = messages.at(-1);
-    if (last !== undefined) {
-      this.#note(last.conversationId, last.seqId);
+    if (range !== undefined) {
+      this.#heads.note(range.conversationId, range.to);
+      if (this.#heads.hasPassed(range)) {
+        this.#prune();
+        reply(this.#wires.size);
+        return;
+      }
     }
     const sockets = this.#send([messagesFrame(messages)]);
+    if (sockets > 0 && range !== undefined) {
+      this.#heads.pass(range);
+    }
     if (sim.kernel.verbose) {
       const seqIds = messages.map((message) => message.seqId).join(",");
       sim.kernel.say(`${this.name} takes ${last?.conversationId} ${seqIds} for ${sockets} sockets`);
@@ -264,7 +281,7 @@ export class UserNode extends Peer {
     wire.down([
       { type: "message-ack", data: { clientMsgId, conversationId, status: "sent", messageId, seqId, createdAt } },
     ]);
-    this.#note(conversationId, seqId);
+    this.#heads.note(conversationId, seqId);
     // World readers get it with everyone else, from the shard.
     if (conversationId === WORLD_ROOM_ID || this.#echoed.has(messageId)) {
       return;
@@ -298,7 +315,7 @@ export class UserNode extends Peer {
           }
         } else if (view.ok) {
           const { conversation, headSeqId } = view.value;
-          this.#note(conversationId, headSeqId);
+          this.#heads.note(conversationId, headSeqId);
           this.#send([{ type: "conversation-updated", data: { conversation: { ...conversation, headSeqId } } }]);
         }
       },
@@ -470,13 +487,9 @@ export class UserNode extends Peer {
     }
   }
 
-  #note(conversationId: string, seqId: number): void {
-    this.heads.set(conversationId, Math.max(this.heads.get(conversationId) ?? 0, seqId));
-  }
-
   #lose(): void {
     this.#desk = this.#newDesk();
-    this.heads.clear();
+    this.#heads = new SessionHeads();
     this.#echoed.clear();
     this.#greeted = this.#wires.size > 0;
     this.#presence = new Writer();
