@@ -51,22 +51,23 @@ export class ShardNode extends Peer {
     this.forget();
   }
 
-  register(userId: string, reply: Reply<true>): void {
+  /** Answers up to where everything was sent before: the newcomer's own business to have read. */
+  register(userId: string, reply: Reply<number>): void {
     if (this.#sim.kernel.verbose) {
       this.#sim.kernel.say(`${this.name} registers ${userId}`);
     }
     this.#registered.add(userId);
     this.#core.join(userId);
-    reply(true);
+    reply(this.#core.sentSeqId);
   }
 
-  unregister(userId: string, reply: Reply<true>): void {
+  unregister(userId: string, reply: Reply<number>): void {
     if (this.#sim.kernel.verbose) {
       this.#sim.kernel.say(`${this.name} unregisters ${userId}`);
     }
     this.#registered.delete(userId);
     this.#core.leave(userId);
-    reply(true);
+    reply(0);
   }
 
   push(task: { fromSeqId: number; toSeqId: number; messages: StoredMessage[] }, reply: Reply<true>): void {

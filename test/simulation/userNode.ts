@@ -187,7 +187,9 @@ export class UserNode extends Peer {
       sim.ledger.arrives(this.name, message);
     }
     const last = messages.at(-1);
-    if (range !== undefined) {
+    if (range === undefined) {
+      this.#heads.note(last?.conversationId ?? "", last?.seqId ?? 0);
+    } else {
       this.#heads.note(range.conversationId, range.to);
       if (this.#heads.hasPassed(range)) {
         this.#prune();
@@ -389,7 +391,7 @@ export class UserNode extends Peer {
     const shard = this.#sim.shardOf(this.name);
     this.#world.write(this, done, (finished) => {
       const wanted = this.#present;
-      call<true>(
+      call<number>(
         this.#sim,
         this,
         shard,
@@ -401,8 +403,10 @@ export class UserNode extends Peer {
             shard.unregister(this.name, reply);
           }
         },
-        (answer) => {
-          if (answer === "failed" && wanted) {
+        (sentSeqId) => {
+          if (sentSeqId !== "failed" && wanted) {
+            this.#heads.note(WORLD_ROOM_ID, sentSeqId);
+          } else if (wanted) {
             this.#later(() => this.#followWorld(() => this.#greet([...this.#wires])));
           }
           finished();
@@ -491,7 +495,7 @@ export class UserNode extends Peer {
     this.#desk = this.#newDesk();
     this.#heads = new SessionHeads();
     this.#echoed.clear();
-    this.#greeted = this.#wires.size > 0;
+    this.#greeted = false;
     this.#presence = new Writer();
     this.#world = new Writer();
     this.#fresh = true;
