@@ -44,7 +44,13 @@ export type CreateRoom = {
  * A page of a room's log, ascending. Rows before `firstSeqId` have left the log (they are old and
  * in SQL): a page that ends there continues in SQL.
  */
-export type HistoryPage = { messages: StoredMessage[]; headSeqId: number; firstSeqId: number };
+export type HistoryPage = {
+  messages: StoredMessage[];
+  headSeqId: number;
+  firstSeqId: number;
+  /** Up to here every reader has been served; only where the log itself is read, not in a member's history. */
+  deliveredSeqId?: number;
+};
 
 /** Outcome of adding members: who is in now, and why the others are not. */
 export type AddedMembers = {

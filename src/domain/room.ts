@@ -126,6 +126,7 @@ export class RoomCore {
       messages: this.#room.rows(after, Math.min(headSeqId, after + limit)).map((row) => row.message),
       headSeqId,
       firstSeqId: counters.firstSeqId,
+      deliveredSeqId: Math.max(counters.deliveredSeqId, this.#delivery.deliveredSeqId),
     };
   }
 

@@ -90,6 +90,18 @@ export class ShardCore {
     return this.#sessions.size;
   }
 
+  /**
+   * First knowledge of the room, before any task. What nobody here has been told yet (`fromSeqId`, exclusive, up to
+   * `headSeqId`) is read from the log: the tasks that carry it may be on their way, or may have come to an earlier life.
+   */
+  begin(fromSeqId: number, headSeqId: number, now: number): void {
+    if (this.#cursor === undefined) {
+      this.start(Math.min(fromSeqId, headSeqId));
+      this.#promised = Math.max(this.#promised, headSeqId);
+      this.#pull(now);
+    }
+  }
+
   /** First knowledge of the room's head: what is before it belongs to history. */
   start(headSeqId: number): void {
     if (this.#cursor === undefined) {

@@ -88,10 +88,11 @@ export class FanoutShard extends DurableObject<Env> implements ShardRpc {
     answerClose(socket, code);
   }
 
-  register(userId: string): Promise<void> {
+  async register(userId: string): Promise<void> {
+    // Before the session may read its heads: what is sent from now on comes through here.
+    await this.#begin();
     this.#core.join(userId);
     this.ctx.storage.sql.exec("INSERT OR IGNORE INTO sessions (user_id) VALUES (?)", userId);
-    return Promise.resolve();
   }
 
   unregister(userId: string): Promise<void> {
@@ -203,15 +204,24 @@ export class FanoutShard extends DurableObject<Env> implements ShardRpc {
     }
   }
 
+  /** A shard that has just woken learns where the room stands. */
+  async #begin(): Promise<void> {
+    if (this.#core.cursor !== undefined) {
+      return;
+    }
+    const { headSeqId, deliveredSeqId } = await roomOf(this.env, this.#conversationId).readLog(0, 0);
+    // Readers of an earlier life may lack what was on its way then; where there are none, nobody lacks anything.
+    const hasReaders = this.#core.sessionCount > 0 || this.ctx.getWebSockets().length > 0;
+    const from = hasReaders ? (deliveredSeqId ?? headSeqId) : headSeqId;
+    this.#step((now) => this.#core.begin(from, headSeqId, now));
+  }
+
   /** What a new socket gets first: everything after its cursor that the hot window still has. */
   async #backlog(
     since: number | undefined,
   ): Promise<{ messages: StoredMessage[]; headSeqId: number; fromSeqId: number }> {
+    await this.#begin();
     const room = roomOf(this.env, this.#conversationId);
-    if (this.#core.cursor === undefined) {
-      const { headSeqId } = await room.readLog(0, 0);
-      this.#core.start(headSeqId);
-    }
     const sent = this.#core.sentSeqId;
     if (since === undefined || since >= sent) {
       return { messages: [], headSeqId: sent, fromSeqId: sent };

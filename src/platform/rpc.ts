@@ -60,7 +60,7 @@ export interface RoomRpc {
   /** Fan-out consumer: everything up to `toSeqId` has been handed to the shards or members. */
   fannedOut(toSeqId: number): Promise<void>;
   /** For consumers and shards, without a membership check: log rows after `after`, and members. */
-  readLog(after: number, limit: number): Promise<{ messages: StoredMessage[]; headSeqId: number; firstSeqId: number }>;
+  readLog(after: number, limit: number): Promise<HistoryPage>;
   memberIds(after: string, limit: number): Promise<string[]>;
 }
 

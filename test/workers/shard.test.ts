@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, it, vi } from "vitest";
 import type { StoredMessage } from "../../src/domain/records.ts";
 import { ConversationRoom } from "../../src/objects/ConversationRoom.ts";
 import { UserSession } from "../../src/objects/UserSession.ts";
-import { sessionOf, shardAt } from "../../src/platform/stubs.ts";
+import { roomOf, sessionOf, shardAt } from "../../src/platform/stubs.ts";
 import { PING_TEXT } from "../../src/protocol/frames.ts";
 import { append, eventually, HeldBus, must, nameOf, newGroup, newUserId, resetClock, text } from "./support/harness.ts";
 import { connect, connectShard, type TestSocket } from "./support/socket.ts";
@@ -192,6 +192,29 @@ describe("sessions of a shard", () => {
       state.storage.sql.exec("SELECT * FROM sessions").toArray(),
     );
     expect(rows).toEqual([]);
+  });
+
+  it("leaves out nothing that is on its way when a room socket wakes the shard", async ({ expect }) => {
+    const { id, owner } = await roomWith(1);
+    const user = newUserId();
+    const socket = await connect(user);
+    await shardAt(env, id, 0).register(user);
+    // Committed, but its task has not come here yet, when somebody opens the room.
+    const onItsWay = (await append(id, [text(owner, "2")])).map(must);
+    const reader = await connectShard(id, 0, 0);
+    await push(id, onItsWay);
+    expect(await untilSeq(socket, 2)).toEqual([2]);
+    expect(await untilSeq(reader, 2)).toEqual([1, 2]);
+
+    // The same after a restart, with a task that came to the earlier life.
+    await roomOf(env, id).fannedOut(2);
+    await evictDurableObject(env.SHARDS.getByName(`${id}#0`), { webSockets: "hibernate" });
+    await append(id, [text(owner, "3")]);
+    const late = await connectShard(id, 0, 2);
+    for (const one of [socket, reader, late]) {
+      await untilSeq(one, 3);
+    }
+    expect([socket.pushed(), reader.pushed(), late.pushed()]).toEqual([[2, 3], [1, 2, 3], [3]]);
   });
 
   it("gives a busy session everything at once when it answers", async ({ expect }) => {
