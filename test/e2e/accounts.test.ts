@@ -115,6 +115,21 @@ describe("signing in", () => {
     expect((await again.chat.login({ username, password: PASSWORD })).userId).toBe(userId);
   });
 
+  it("has a limit for each address, but none for this machine itself", async ({ expect }) => {
+    const guests = async (count: number, address?: string): Promise<string[]> => {
+      const headers: Record<string, string> = address === undefined ? {} : { "cf-connecting-ip": address };
+      const answers = await Promise.all(
+        Array.from({ length: count }, () => call(server, "POST", "/api/auth/guest", { headers })),
+      );
+      return answers.map((answer) => (answer.status === 201 ? "ok" : (notTyped(answer, "RATE_LIMITED") ?? "limited")));
+    };
+    expect(new Set(await guests(40))).toEqual(new Set(["ok"]));
+    const outside = await guests(40, "203.0.113.7");
+    expect(outside.filter((outcome) => outcome === "ok")).toHaveLength(30);
+    expect(outside.filter((outcome) => outcome === "limited")).toHaveLength(10);
+    expect(await guests(1, "203.0.113.8")).toEqual(["ok"]);
+  });
+
   it("shows and changes one's own profile", async ({ expect }) => {
     const person = await Person.register(server);
     const other = await Person.register(server);
