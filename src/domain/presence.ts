@@ -15,6 +15,9 @@ export const HEARTBEAT_SECONDS = 30;
 /** A socket without a ping for so long is a ghost: three heartbeats and some network. */
 export const GHOST_AFTER_MS = 100_000;
 
+/** A client that has never pinged may only listen: it is given up much later. */
+export const SILENT_AFTER_MS = 15 * 60_000;
+
 /** Times at which a session must wake, epoch milliseconds; absent when there is no reason. */
 export type SessionDue = { renewAt?: number; offlineAt?: number; outboxAt?: number };
 

@@ -29,6 +29,8 @@ export class RoomCore {
   readonly #delivery: RoomDelivery;
   readonly #outbox: RoomOutbox;
   #alarmAt = 0;
+  /** Up to here senders were told that SQL did not take their messages for now. */
+  #failedSeqId = 0;
 
   constructor(conversationId: string, store: RoomStore, random: Random, now: number, limits: RoomLimits = ROOM_LIMITS) {
     this.conversationId = conversationId;
@@ -293,7 +295,10 @@ export class RoomCore {
   persistFailed(fromSeqId: number, toSeqId: number, now: number): void {
     const room = this.#room;
     room.now = now;
-    const rows = room.rows(Math.max(fromSeqId - 1, room.counters.persistedSeqId), toSeqId);
+    // A batch that was sent again fails again: its senders know.
+    const known = Math.max(room.counters.persistedSeqId, this.#failedSeqId);
+    const rows = room.rows(Math.max(fromSeqId - 1, known), toSeqId);
+    this.#failedSeqId = Math.max(this.#failedSeqId, toSeqId);
     const failed = rows.map(({ message }) => persistFailed(message));
     this.#outbox.failed();
     if (failed.length > 0) {

@@ -82,6 +82,7 @@ export class RoomDelivery {
     this.#rounds = new DeliveryRounds(
       {
         deliver: (delivery) => this.#deliver(delivery),
+        reach: (from, to) => room.fitting(from, to).at(-1)?.message.seqId ?? to,
         patience: (inMs) => room.timer("patience", inMs),
         retry: (inMs) => room.timer("retry", inMs),
         gather: (inMs) => room.timer("gather", inMs),

@@ -14,6 +14,8 @@ export const ISSUE_WINDOW = 100;
 export const PATIENCE_MS = 30;
 /** Messages in one delivery; a receiver far behind takes several. */
 export const DELIVERY_LIMIT = 100;
+/** So many fit always, whatever they say: a frame is at most 64 KiB, a socket bears 1 MiB. No need to measure. */
+const ALWAYS_FIT = 4;
 /** Failed or unanswered-for deliveries to one receiver in a row before it is given up: its sockets
  * are gone with its object, and the client syncs when it connects again. */
 export const STRIKE_LIMIT = 3;
@@ -50,6 +52,8 @@ export type Delivery = { from: number; to: number; userIds: string[] };
 export type RoundPorts = {
   /** Issue these now. */
   deliver(delivery: Delivery): void;
+  /** The last sequence, after `from` up to `to`, that one delivery can hold: long messages fill it sooner. */
+  reach(from: number, to: number): number;
   /** Call `onPatience` / `onRetry` after so many milliseconds. One of each is armed at a time. */
   patience(inMs: number): void;
   retry(inMs: number): void;
@@ -267,7 +271,7 @@ export class DeliveryRounds {
         break;
       }
       const from = this.#roundSeq;
-      this.#roundSeq = Math.min(this.#headSeq, from + DELIVERY_LIMIT);
+      this.#roundSeq = this.#reach(from, this.#headSeq);
       this.#lastBatch = this.#roundSeq - from;
       this.#round += 1;
       this.#lastAnswerAt = now;
@@ -292,12 +296,17 @@ export class DeliveryRounds {
     }
   }
 
+  #reach(from: number, to: number): number {
+    const end = Math.min(to, from + DELIVERY_LIMIT);
+    return end - from <= ALWAYS_FIT ? end : this.#ports.reach(from, end);
+  }
+
   /** A delivery of its own for a receiver that is behind the rounds. */
   #catchUp(receiver: Receiver, now: number): void {
     if (receiver.flying !== 0 || receiver.cursor >= this.#roundSeq || receiver.retryAt > now) {
       return;
     }
-    receiver.flying = Math.min(this.#roundSeq, receiver.cursor + DELIVERY_LIMIT);
+    receiver.flying = this.#reach(receiver.cursor, this.#roundSeq);
     receiver.flownAt = now;
     receiver.round = 0;
     this.#queue.push(receiver);

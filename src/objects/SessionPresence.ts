@@ -4,7 +4,7 @@
  */
 import { queuesBus } from "../bus/queues.ts";
 import { CACHE_KEYS, type Cache } from "../cache/types.ts";
-import { GHOST_AFTER_MS, PRESENCE_RENEW_MS, PRESENCE_TTL_MS } from "../domain/presence.ts";
+import { GHOST_AFTER_MS, SILENT_AFTER_MS, PRESENCE_RENEW_MS, PRESENCE_TTL_MS } from "../domain/presence.ts";
 import { WORLD_ROOM_ID } from "../domain/records.ts";
 import { systemClock } from "../platform/clock.ts";
 import { newId } from "../platform/ids.ts";
@@ -196,7 +196,7 @@ export class SessionPresence {
     const { sockets } = this.#parts;
     const now = systemClock.now();
     for (const socket of sockets.open()) {
-      if (now - sockets.lastHeardAt(socket) > GHOST_AFTER_MS) {
+      if (now - sockets.lastHeardAt(socket) > (sockets.everPinged(socket) ? GHOST_AFTER_MS : SILENT_AFTER_MS)) {
         closeSocket(socket, "SLOW_CONSUMER");
       }
     }

@@ -103,4 +103,9 @@ export class SessionSockets {
     const { connectedAt, heardAt = 0 } = this.of(socket);
     return Math.max(ping, connectedAt, heardAt);
   }
+
+  /** Does this client use the ping that wakes nobody? One that does is missed soon when it stops. */
+  everPinged(socket: WebSocket): boolean {
+    return this.#ctx.getWebSocketAutoResponseTimestamp(socket) !== null;
+  }
 }

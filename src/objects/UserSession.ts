@@ -145,7 +145,10 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
     const parsed = parseClientFrame(data, this.#settings.limits.frameBytes);
     if (!parsed.ok) {
       this.#refuse(socket, parsed.fault, parsed.ref, parsed.send);
-      this.#badFrames.count(socket);
+      if (parsed.send === undefined) {
+        // A send that names itself was understood, only refused.
+        this.#badFrames.count(socket);
+      }
       return;
     }
     const frame = parsed.value;

@@ -3,6 +3,7 @@ import { systemClock } from "../platform/clock.ts";
 import { newId } from "../platform/ids.ts";
 import { repositories } from "../repo/index.ts";
 import { describeError, log } from "../telemetry/log.ts";
+import { settleEvents } from "./events.ts";
 import { retryDelayS } from "./retry.ts";
 
 export async function deadLetters(batch: MessageBatch, env: Env): Promise<void> {
@@ -20,10 +21,21 @@ export async function deadLetters(batch: MessageBatch, env: Env): Promise<void> 
         topic: batch.queue,
         eventId: message.id,
       });
+      await settleLetter(message.body, env);
       message.ack();
     } catch (error) {
       log("error", "a dead letter could not be kept", { error: describeError(error) });
       message.retry({ delaySeconds: retryDelayS(message.attempts) });
     }
+  }
+}
+
+/**
+ * The letter holds the event now, for an admin to replay: its source would publish it again for ever. Records for SQL
+ * and fan-out tasks are not events; their rooms go on trying, since that data must arrive.
+ */
+async function settleLetter(body: unknown, env: Env): Promise<void> {
+  if (typeof body === "object" && body !== null && "event_id" in body && typeof body.event_id === "string") {
+    await settleEvents([body.event_id], env);
   }
 }

@@ -42,14 +42,14 @@ export async function consumeEvents<Topic extends EventTopic>(
       }
     }),
   );
-  await settle(done, env);
+  await settleEvents(done, env);
 }
 
 /**
  * An event of a room is named `{conversationId}:{outbox row}`; any other began in SQL (or nowhere:
  * presence has no outbox, and deleting a row that is not there changes nothing).
  */
-async function settle(eventIds: readonly string[], env: Env): Promise<void> {
+export async function settleEvents(eventIds: readonly string[], env: Env): Promise<void> {
   const byRoom = new Map<string, number[]>();
   const fromSql: string[] = [];
   for (const eventId of eventIds) {

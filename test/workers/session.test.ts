@@ -323,9 +323,23 @@ describe("presence", () => {
   it("sweeps a socket whose client has not pinged for long", async ({ expect }) => {
     const userId = newUserId();
     const ghost = await connect(userId);
+    ghost.sendRaw(PING_TEXT);
+    await ghost.next("pong");
     advance(101_000);
     await runDurableObjectAlarm(stubOf(userId));
     expect((await ghost.untilClosed()).code).toBe(4019);
+  });
+
+  it("bears a client that only listens for much longer", async ({ expect }) => {
+    const userId = newUserId();
+    const listener = await connect(userId);
+    advance(101_000);
+    await runDurableObjectAlarm(stubOf(userId));
+    await listener.settle();
+    expect(listener.closed).toBeUndefined();
+    advance(15 * 60_000);
+    await runDurableObjectAlarm(stubOf(userId));
+    expect((await listener.untilClosed()).code).toBe(4019);
   });
 
   it("clears what a crash left: a room that thinks us here is told otherwise", async ({ expect }) => {
