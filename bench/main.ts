@@ -21,7 +21,13 @@ try {
   const bare = await BareServer.start();
   try {
     const results = await runSuites(options, ours, bare);
-    const page = writePage({ options, begun, machine, fsync: [fsyncBefore, fsyncCost(tmpdir())], results });
+    const page = writePage({
+      options,
+      begun,
+      machine,
+      fsync: { before: fsyncBefore, after: fsyncCost(tmpdir()) },
+      results,
+    });
     if (options.out === undefined) {
       console.log(`\n${page}`);
     } else {

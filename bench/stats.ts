@@ -1,6 +1,6 @@
 /** Repetitions to one figure. */
 
-/** Median with the least and the greatest, as every table has it. */
+/** Median with the least and the greatest, as every table has it. All are NaN when there was nothing. */
 export interface Figure {
   readonly median: number;
   readonly min: number;
@@ -17,5 +17,5 @@ export function figureOf(values: readonly number[]): Figure {
 
 /** Ratios of repetitions that ran one after the other, so that both met the machine in the same mood. */
 export function ratiosOf(ours: readonly number[], bare: readonly number[]): Figure {
-  return figureOf(ours.map((value, index) => value / (bare[index] ?? Number.NaN)));
+  return bare.length === 0 ? figureOf([]) : figureOf(ours.map((value, index) => value / (bare[index] ?? Number.NaN)));
 }

@@ -1,9 +1,14 @@
 /** Numbers and tables of the page. */
-import type { Figure } from "./stats.ts";
+import type { Chosen } from "./series.ts";
+import { figureOf, type Figure, ratiosOf } from "./stats.ts";
 
-/** `median [min–max]`, as many decimals as the size of the number deserves. */
-export function show({ median, min, max }: Figure): string {
-  return `${number(median)} [${number(min)}–${number(max)}]`;
+/** `median [min–max]`, as many decimals as the size of the number deserves; `~` before a rough one. */
+export function show({ median, min, max }: Figure, rough = false): string {
+  if (!Number.isFinite(median)) {
+    return "–";
+  }
+  const range = min === max ? "" : ` [${number(min)}–${number(max)}]`;
+  return `${rough ? "~" : ""}${number(median)}${range}`;
 }
 
 /** A number for a reader: thousands with commas, three digits that count below that. */
@@ -20,4 +25,15 @@ export function number(value: number): string {
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
   return rows.length === 0 ? "" : [line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n");
+}
+
+/** Ours, the baseline's and their ratio, as cells. */
+export function compare<T>({ ours, bare, rough }: Chosen<T>, read: (run: T) => number): string[] {
+  const [left, right] = [ours.map(read), bare.map(read)];
+  return [show(figureOf(left), rough), show(figureOf(right), rough), show(ratiosOf(left, right), rough)];
+}
+
+/** One figure of ours, as a cell. */
+export function ourFigure<T>({ ours, rough }: Chosen<T>, read: (run: T) => number): string {
+  return show(figureOf(ours.map(read)), rough);
 }
