@@ -3,13 +3,16 @@ import { Worker } from "node:worker_threads";
 import { FAULT_NAMES, noFaults, type FaultCounts } from "./faults.ts";
 import type { SeedResult } from "./runSeed.ts";
 
-/** One thing for a thread to do. */
-export type Job = { seed: number; sends: number; bug?: string };
+/** Sends of one seed: short runs have more ends, and the end is where a lost message shows. */
+export const SENDS_A_SEED = 250;
+
+/** One thing for a thread to do: `seeds` of them in turn (one if absent), until one fails; its last result is the answer. */
+export type Job = { seed: number; sends: number; seeds?: number; bug?: string };
 
 export type FarmOptions = {
   workers: number;
   /** Called with each result; answering false ends the run early. */
-  onResult?(result: SeedResult, done: number): boolean | void;
+  onResult?(result: SeedResult, done: number, job: Job): boolean | void;
 };
 
 /** Runs all jobs; results come in no particular order. */
@@ -20,8 +23,9 @@ export async function farm(jobs: readonly Job[], options: FarmOptions): Promise<
   const thread = (): Promise<void> =>
     new Promise((resolve, reject) => {
       const worker = new Worker(new URL("./farmWorker.ts", import.meta.url), { execArgv: [] });
+      let job: Job | undefined;
       const next = (): void => {
-        const job = ended ? undefined : waiting.shift();
+        job = ended ? undefined : waiting.shift();
         if (job === undefined) {
           void worker.terminate().then(() => resolve());
           return;
@@ -30,7 +34,7 @@ export async function farm(jobs: readonly Job[], options: FarmOptions): Promise<
       };
       worker.on("message", (result: SeedResult) => {
         results.push(result);
-        ended ||= options.onResult?.(result, results.length) === false;
+        ended ||= job !== undefined && options.onResult?.(result, results.length, job) === false;
         next();
       });
       worker.on("error", reject);

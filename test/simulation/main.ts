@@ -9,15 +9,14 @@ import { writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { describeFailure, farm, total } from "./farm.ts";
+import { describeFailure, farm, SENDS_A_SEED, total } from "./farm.ts";
 import { plantAll } from "./planting.ts";
 import { renderSimulation } from "./report.ts";
 
 const PAGE = join(import.meta.dirname, "../../docs/simulation.md");
 const TEN_MILLION = 10_000_000;
-const SENDS_A_SEED = 2_000;
 /** A line of progress so often. */
-const PROGRESS_RESULTS = 500;
+const PROGRESS_RESULTS = 2_000;
 
 const { values } = parseArgs({
   options: {

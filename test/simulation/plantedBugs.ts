@@ -7,6 +7,7 @@ import type { RoomStore } from "../../src/domain/ports.ts";
 import type { RoomEffect } from "../../src/domain/room.ts";
 import { RoomContext } from "../../src/domain/roomContext.ts";
 import { DeliveryRounds } from "../../src/domain/rounds.ts";
+import { MS } from "./kernel.ts";
 import type { Plant } from "./plants.ts";
 
 /** A copy of a store in which some methods are replaced. */
@@ -127,12 +128,15 @@ export const PLANTED_BUGS: Record<string, PlantedBug> = {
       },
     },
   },
-  "delivered too early": {
-    what: "the durable watermark says delivered for what is only committed",
+  "restart forgets what was on its way": {
+    what: "a room that wakes takes everything in its log for delivered",
     plant: {
       store: (store) =>
         changed(store, {
-          saveCounters: (counters) => store.saveCounters({ ...counters, deliveredSeqId: store.load().headSeqId }),
+          load: () => {
+            const image = store.load();
+            return { ...image, counters: { ...image.counters, deliveredSeqId: image.headSeqId } };
+          },
         }),
     },
   },
@@ -271,9 +275,14 @@ export const PLANTED_BUGS: Record<string, PlantedBug> = {
       },
     },
   },
-  "shard answers too early": {
-    what: "a push is confirmed before its messages were handed over",
-    plant: { shardAnswersAtOnce: true },
+  "shard takes a failed call for served": {
+    what: "the answer of a session to its shard is not looked at",
+    plant: {
+      shard: (core) => {
+        const answered = core.answered.bind(core);
+        core.answered = (userId, to, sockets, now) => answered(userId, to, sockets === "failed" ? 1 : sockets, now);
+      },
+    },
   },
   "shard drops a reader that failed once": {
     what: "one failed call, and a session is forgotten",
@@ -288,9 +297,9 @@ export const PLANTED_BUGS: Record<string, PlantedBug> = {
     what: "an acknowledged message is not shown on the sender's other sockets",
     plant: { noEcho: true },
   },
-  "connected before presence": {
+  "presence when there is time": {
     what: "a client asks for what it missed before rooms can know that it is here",
-    plant: { greetsEarly: true },
+    plant: { presenceBehindUs: 300 * MS },
   },
   "client does not dedupe": {
     what: "pushed messages are shown as they come",

@@ -25,8 +25,8 @@ export type Plant = {
   deliversBeforeCommit?: boolean;
   sqlIgnoresLogId?: boolean;
   noEcho?: boolean;
-  greetsEarly?: boolean;
-  shardAnswersAtOnce?: boolean;
+  /** Virtual microseconds. */
+  presenceBehindUs?: number;
 };
 
 export const NO_PLANT: Plant = {};

@@ -1,5 +1,5 @@
 /** Leaf of the world room, as src/objects/FanoutShard.ts: `ShardCore` downwards, a `Lane` upwards. */
-import type { SendCommand } from "../../src/domain/commands.ts";
+import type { HistoryPage, SendCommand } from "../../src/domain/commands.ts";
 import { Lane } from "../../src/domain/lane.ts";
 import { WORLD_ROOM_ID, type StoredMessage } from "../../src/domain/records.ts";
 import { ShardCore, type ShardEffect } from "../../src/domain/shard.ts";
@@ -56,9 +56,40 @@ export class ShardNode extends Peer {
     if (this.#sim.kernel.verbose) {
       this.#sim.kernel.say(`${this.name} registers ${userId}`);
     }
-    this.#registered.add(userId);
-    this.#core.join(userId);
-    reply(this.#core.sentSeqId);
+    const joined = (): void => {
+      this.#registered.add(userId);
+      this.#core.join(userId);
+      reply(this.#core.sentSeqId);
+    };
+    if (this.#core.cursor === undefined) {
+      this.#begin(joined, reply);
+    } else {
+      joined();
+    }
+  }
+
+  /** A shard that has just woken learns where the room stands. */
+  #begin(done: () => void, failed: Reply<number>): void {
+    const sim = this.#sim;
+    const room = sim.room(WORLD_ROOM_ID);
+    call<HistoryPage>(
+      sim,
+      this,
+      room,
+      "readLog",
+      (reply) => room.step((core) => core.readLog(0, 0), reply),
+      (page) => {
+        if (page === "failed") {
+          failed("failed");
+          return;
+        }
+        const { headSeqId, deliveredSeqId } = page;
+        // Readers of an earlier life may lack what was on its way then.
+        const from = this.#registered.size > 0 ? (deliveredSeqId ?? headSeqId) : headSeqId;
+        this.#step((core, now) => core.begin(from, headSeqId, now));
+        done();
+      },
+    );
   }
 
   unregister(userId: string, reply: Reply<number>): void {
@@ -71,11 +102,7 @@ export class ShardNode extends Peer {
   }
 
   push(task: { fromSeqId: number; toSeqId: number; messages: StoredMessage[] }, reply: Reply<true>): void {
-    if (this.#sim.plant.shardAnswersAtOnce === true) {
-      reply(true);
-    } else {
-      this.#owed.push({ toSeqId: task.toSeqId, reply });
-    }
+    this.#owed.push({ toSeqId: task.toSeqId, reply });
     this.#step((core, now) => core.pushed(task.messages, now));
   }
 

@@ -1,6 +1,6 @@
 import { availableParallelism } from "node:os";
 import { describe, it } from "vitest";
-import { describeFailure, farm, total } from "./farm.ts";
+import { describeFailure, farm, SENDS_A_SEED, total } from "./farm.ts";
 import { FAULT_NAMES } from "./faults.ts";
 import { PLANTED_BUGS } from "./plantedBugs.ts";
 import { PLANT_SEEDS, plantAll } from "./planting.ts";
@@ -8,7 +8,6 @@ import { runSeed } from "./runSeed.ts";
 
 const WORKERS = Math.min(2, availableParallelism());
 const MILLION = 1_000_000;
-const SENDS_A_SEED = 2_000;
 /** Each kind of fault is hit at least so often in a million sends. */
 const LEAST_HITS = 1_000;
 

@@ -80,20 +80,23 @@ export class UserNode extends Peer {
       return;
     }
     this.#armRenewal();
-    if (this.#sim.plant.greetsEarly === true) {
-      this.#greet([wire]);
-    }
     let left = 2;
     const ready = (): void => {
       left -= 1;
       if (left === 0) {
         this.#greeted = true;
-        if (this.#sim.plant.greetsEarly !== true) {
-          this.#greet([wire]);
-        }
+        this.#greet([wire]);
       }
     };
-    this.#writePresence(ready);
+    const { presenceBehindUs } = this.#sim.plant;
+    if (presenceBehindUs === undefined) {
+      this.#writePresence(ready);
+    } else {
+      this.#sim.kernel.after(presenceBehindUs, "presence, at leisure", this.name, () =>
+        this.#writePresence(() => undefined),
+      );
+      ready();
+    }
     this.#followWorld(ready);
   }
 
