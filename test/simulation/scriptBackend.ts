@@ -103,7 +103,7 @@ export class SimulatorBackend implements ScriptBackend {
     const people = Array.from({ length: SCRIPT_PEOPLE }, (_, n) => userOf(n));
     return this.#messages(person)
       .filter((message) => message.conversationId === this.#ids[conversation])
-      .map(({ seqId, senderId, content }) => `${seqId} from ${people.indexOf(senderId)}: ${String(content)}`);
+      .map(({ seqId, senderId, content }) => `${seqId} from ${people.indexOf(senderId)}: ${JSON.stringify(content)}`);
   }
 
   #send({ person, key, text }: Extract<Operation, { op: "send" }>, conversationId: string): string {

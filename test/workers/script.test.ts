@@ -78,7 +78,8 @@ class WorkerdBackend implements ScriptBackend {
       )
       .filter((message) => message.conversationId === id)
       .map(
-        ({ seqId, senderId, content }) => `${seqId - before} from ${this.#users.indexOf(senderId)}: ${String(content)}`,
+        ({ seqId, senderId, content }) =>
+          `${seqId - before} from ${this.#users.indexOf(senderId)}: ${JSON.stringify(content)}`,
       );
   }
 
