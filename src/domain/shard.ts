@@ -107,6 +107,9 @@ export class ShardCore {
     if (this.#cursor === undefined) {
       this.#cursor = headSeqId;
       this.#sentSeqId = headSeqId;
+      for (const session of this.#sessions.values()) {
+        session.cursor = headSeqId;
+      }
     }
   }
 
