@@ -24,7 +24,9 @@ export class Peer {
   forget(): void {
     this.life += 1;
     this.busy = 0;
-    for (const reply of [...this.calls]) {
+    // A reply may lead to the next call, which this death does not concern.
+    const broken = [...this.calls];
+    for (const reply of broken) {
       reply("failed");
     }
   }

@@ -296,9 +296,9 @@ function present(
 }
 
 /** One after the other would take too long; all at once, and `done` hears whether each succeeded. */
-function eachOf<Item>(
-  items: readonly Item[],
-  each: (item: Item, next: (ok: boolean) => void) => void,
+function eachOf<Element>(
+  items: readonly Element[],
+  each: (item: Element, next: (ok: boolean) => void) => void,
   done: (ok: boolean) => void,
 ): void {
   let left = items.length;
