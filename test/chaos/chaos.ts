@@ -4,12 +4,26 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { freePort, launchServer, startServer, type TestServer } from "../support/server.ts";
-import { check, type Findings } from "./checks.ts";
+import { check, checkRepetition, type Findings } from "./checks.ts";
 import { gather, seeded, type Talker } from "./talk.ts";
 
-/** `group`: Node and workerd at once. `parent`: Node alone, workerd lives on. `startup`: again while it starts. */
-export type KillKind = "group" | "parent" | "startup";
-export type Kill = { kind: KillKind; atMs: number; readyAfterMs: number };
+/**
+ * `group`: Node and workerd at once. `parent`: Node alone, workerd lives on. `startup`: all of it, and the next start
+ * again in its middle. `startupParent`: the same, but of the next start only Node.
+ */
+export type KillKind = "group" | "parent" | "startup" | "startupParent";
+export type Kill = {
+  kind: KillKind;
+  /** Since the talk began, milliseconds. */
+  atMs: number;
+  /** Sends that waited for their acknowledgement at that moment. */
+  waiting: number;
+  /** From the kill until the server is ready, and until the first new acknowledgement. */
+  readyAfterMs: number;
+  ackAfterMs: number;
+  /** Until all clients are connected again; absent when the next kill came first. */
+  allBackAfterMs?: number;
+};
 
 export type ChaosOptions = {
   seed: number;
@@ -24,6 +38,10 @@ export type ChaosReport = Findings & {
   kills: Kill[];
   sends: number;
   acks: number;
+  /** Sends that clients repeated by themselves. */
+  resends: number;
+  /** Lines of the servers' logs of level `error`, by text. */
+  errorLines: Map<string, number>;
   refused: string[];
   gaps: number;
   talkMs: number;
@@ -40,6 +58,8 @@ const NO_LIMITS = {
   LIMIT_REQUESTS_PER_SECOND: "10000",
   LIMIT_REQUESTS_BURST: "10000",
 };
+/** Clients come back with a spread of up to 15 s (sdk/src/core/limits.ts), and a sync behind it. */
+const BACK_WITHIN_MS = 45_000;
 /** A start is hit somewhere between its first line of code and its first answer. */
 const STARTUP_KILL_MS = { min: 50, max: 2_500 };
 const SETTLE_WITHIN_MS = 120_000;
@@ -57,25 +77,45 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     people.forEach((person, n) => person.talk(seeded(options.seed + n)));
     const began = performance.now();
     const kills: Kill[] = [];
+    const errorLines = new Map<string, number>();
+    options.log(`seed ${options.seed}`);
+    await talkFor(between(options.calmMs, random), people, began);
     for (const kind of options.kills) {
-      await sleep(between(options.calmMs, random));
-      const atMs = Math.round(performance.now() - began);
+      const killedAt = performance.now();
+      const waiting = people.reduce((sum, person) => sum + person.waiting, 0);
+      const dead = server;
       server = await kill(kind, server, random);
-      const readyAfterMs = Math.round(performance.now() - began - atMs);
-      kills.push({ kind, atMs, readyAfterMs });
+      const readyAt = performance.now();
+      countErrors(dead.output, errorLines);
+      const { ackAt, allBackAt } = await talkFor(between(options.calmMs, random), people, readyAt);
+      const since = (at: number): number => Math.round(at - killedAt);
+      const done: Kill = {
+        kind,
+        atMs: Math.round(killedAt - began),
+        waiting,
+        readyAfterMs: since(readyAt),
+        ackAfterMs: since(ackAt),
+        ...(allBackAt === undefined ? {} : { allBackAfterMs: since(allBackAt) }),
+      };
+      kills.push(done);
       const acks = people.reduce((sum, person) => sum + person.promised.length, 0);
-      options.log(`${kind} killed at ${atMs} ms, ready again after ${readyAfterMs} ms, ${acks} acks so far`);
+      options.log(`${JSON.stringify(done)}, ${acks} acks so far`);
     }
-    await sleep(between(options.calmMs, random));
     const talkMs = Math.round(performance.now() - began);
     await settle(people, options.log);
     const settledAfterMs = Math.round(performance.now() - began - talkMs);
     const findings = await check(people, dataDir);
+    await checkRepetition(people, random, findings);
+    countErrors(server.output, errorLines);
+    const sendFrames = people.reduce((sum, person) => sum + person.sendFrames, 0);
+    const sends = people.reduce((sum, person) => sum + person.sends, 0);
     return {
       ...findings,
       seed: options.seed,
       kills,
-      sends: people.reduce((sum, person) => sum + person.sends, 0),
+      sends,
+      resends: sendFrames - sends,
+      errorLines,
       acks: people.reduce((sum, person) => sum + person.promised.length, 0),
       refused: people.flatMap((person) => person.refused),
       gaps: people.reduce((sum, person) => sum + person.gaps, 0),
@@ -99,12 +139,48 @@ async function kill(kind: KillKind, server: TestServer, random: () => number): P
   const again = { port, dataDir, env: NO_LIMITS };
   // The parent alone: workerd goes on serving, and the next start has to end it.
   await (kind === "parent" ? server.killParent() : server.killGroup());
-  if (kind === "startup") {
+  if (kind === "startup" || kind === "startupParent") {
     const stillborn = await launchServer(again);
     await sleep(between(STARTUP_KILL_MS, random));
-    await stillborn.killGroup();
+    await (kind === "startup" ? stillborn.killGroup() : stillborn.killParent());
   }
   return await startServer(again);
+}
+
+/**
+ * Lets people talk for a while, and at least until one of them has been answered. Not until all are back: the next kill
+ * may well come while some are still on their way.
+ */
+async function talkFor(
+  ms: number,
+  people: readonly Talker[],
+  readyAt: number,
+): Promise<{ ackAt: number; allBackAt: number | undefined }> {
+  const until = performance.now() + ms;
+  let ackAt = 0;
+  let allBackAt: number | undefined;
+  while (performance.now() < until || ackAt === 0) {
+    if (performance.now() > readyAt + BACK_WITHIN_MS) {
+      const away = people.filter((person) => !person.isBack).map((person) => person.name);
+      throw new Error(`no answer ${BACK_WITHIN_MS} ms after the server was ready; away: ${away.join(", ")}`);
+    }
+    await sleep(LOOK_AGAIN_MS);
+    ackAt ||= Math.min(...people.map((person) => person.lastAckAt).filter((at) => at > readyAt));
+    ackAt = Number.isFinite(ackAt) ? ackAt : 0;
+    allBackAt ??= people.every((person) => person.isBack) ? performance.now() : undefined;
+  }
+  return { ackAt, allBackAt };
+}
+
+/** What the server itself calls an error; a kill is no reason to write one. */
+function countErrors(output: string, into: Map<string, number>): void {
+  for (const line of output.split("\n")) {
+    const text =
+      /^\{"level":"error","msg":"([^"]*)"/.exec(line)?.[1] ?? (line.startsWith("Uncaught") ? line : undefined);
+    if (text !== undefined) {
+      into.set(text, (into.get(text) ?? 0) + 1);
+    }
+  }
 }
 
 /** Everybody falls silent, every send is answered, and everybody has received what was said last. */

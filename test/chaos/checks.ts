@@ -24,6 +24,10 @@ export type Findings = {
   missed: number;
   repeated: number;
   disordered: number;
+  /** Later sends of one person that stand before earlier ones of the same conversation. */
+  overtaken: number;
+  /** Acknowledged sends that were sent once more and answered otherwise, or stored again. */
+  answeredOtherwise: number;
   /** Rows that SQL and the logs do not share. */
   sqlDiffers: number;
   messages: number;
@@ -34,7 +38,7 @@ export type Findings = {
 };
 
 /** One line of a history, as compared. */
-type Line = { seqId: number; messageId: string; senderId: string; text: string };
+type Line = { seqId: number; messageId: string; senderId: string; createdAt: number; text: string };
 
 export async function check(people: readonly Talker[], dataDir: string): Promise<Findings> {
   const findings: Findings = {
@@ -45,6 +49,8 @@ export async function check(people: readonly Talker[], dataDir: string): Promise
     missed: 0,
     repeated: 0,
     disordered: 0,
+    overtaken: 0,
+    answeredOtherwise: 0,
     sqlDiffers: 0,
     messages: 0,
     conversations: 0,
@@ -96,13 +102,20 @@ async function historyOf(person: Talker, conversationId: string): Promise<Line[]
   return lines;
 }
 
-function lineOf({ seqId, messageId, senderId, content }: Message): Line {
-  return { seqId, messageId, senderId, text: typeof content === "string" ? content : "" };
+function lineOf({ seqId, messageId, senderId, createdAt, content }: Message): Line {
+  return { seqId, messageId, senderId, createdAt, text: typeof content === "string" ? content : "" };
 }
 
 function checkSequence(conversationId: string, lines: readonly Line[], findings: Findings): void {
   const texts = new Set<string>();
+  const lastOf = new Map<string, number>();
   lines.forEach((line, index) => {
+    // A text ends with its sender's count.
+    const count = Number(line.text.split(" ").at(-1));
+    if (count < (lastOf.get(line.senderId) ?? 0)) {
+      note(findings, "overtaken", `${conversationId}: ${line.text}`);
+    }
+    lastOf.set(line.senderId, count);
     if (line.seqId !== index + 1) {
       note(findings, "holes", `${conversationId}: ${line.seqId} stands at place ${index + 1}`);
     }
@@ -119,6 +132,42 @@ function checkPromises(person: Talker, histories: ReadonlyMap<string, Line[]>, f
     const line = histories.get(promised.conversationId)?.[promised.seqId - 1];
     if (line?.messageId !== promised.messageId || line.text !== promised.text || line.senderId !== promised.senderId) {
       note(findings, "lost", `${promised.text} at ${promised.seqId} in ${promised.conversationId}`);
+    }
+  }
+}
+
+/** Sends of each person that are repeated at the end. */
+const REPETITIONS = 5;
+
+/** An acknowledged send, sent once more under its key, is the same message; nothing is added to the history. */
+export async function checkRepetition(
+  people: readonly Talker[],
+  random: () => number,
+  findings: Findings,
+): Promise<void> {
+  for (const person of people) {
+    for (let n = 0; n < REPETITIONS && person.promised.length > 0; n++) {
+      const promised = person.promised[Math.floor(random() * person.promised.length)];
+      if (promised === undefined) {
+        continue;
+      }
+      const { conversationId, clientMsgId, messageId, seqId, text } = promised;
+      const answer = await person.chat.call<Message>("POST", `/conversations/${conversationId}/messages`, {
+        clientMsgId,
+        messageType: "text",
+        content: text,
+      });
+      if (answer.messageId !== messageId || answer.seqId !== seqId) {
+        note(findings, "answeredOtherwise", `${text}: ${answer.seqId} instead of ${seqId}`);
+      }
+    }
+  }
+  const [person] = people;
+  for (const conversationId of person?.conversations ?? []) {
+    const before = person?.received.get(conversationId)?.length;
+    const [newest] = (await person?.chat.conversation(conversationId).history({ limit: 1 })) ?? [];
+    if (newest?.seqId !== before) {
+      note(findings, "answeredOtherwise", `${conversationId} has grown to ${newest?.seqId} from ${before}`);
     }
   }
 }
@@ -218,10 +267,13 @@ function databaseOf(dataDir: string, copy: string): string {
 function linesOf(database: DatabaseSync): Map<string, Line[]> {
   const rows = database
     .prepare(
-      "SELECT conversation_id, seq_id, message_id, sender_id, content FROM messages ORDER BY conversation_id, seq_id",
+      `SELECT m.conversation_id, m.seq_id, m.message_id, m.sender_id, m.created_at, m.content, c.head_seq_id
+       FROM messages m LEFT JOIN conversations c ON c.conversation_id = m.conversation_id
+       ORDER BY m.conversation_id, m.seq_id`,
     )
     .all();
   const lines = new Map<string, Line[]>();
+  const heads = new Map<string, number>();
   for (const row of rows) {
     const conversationId = String(row["conversation_id"]);
     const list = lines.get(conversationId) ?? [];
@@ -229,9 +281,18 @@ function linesOf(database: DatabaseSync): Map<string, Line[]> {
       seqId: Number(row["seq_id"]),
       messageId: String(row["message_id"]),
       senderId: String(row["sender_id"]),
+      createdAt: Number(row["created_at"]),
       text: String(JSON.parse(String(row["content"]))),
     });
     lines.set(conversationId, list);
+    heads.set(conversationId, Number(row["head_seq_id"]));
+  }
+  for (const [conversationId, head] of heads) {
+    const list = lines.get(conversationId);
+    // A list that shows another head than the log has is not equal yet.
+    if (list !== undefined && head !== list.length) {
+      list.length = 0;
+    }
   }
   return lines;
 }

@@ -12,7 +12,7 @@ import { renderFaults, wrongIn } from "./report.ts";
 
 const PAGE = join(import.meta.dirname, "../../docs/faults.md");
 /** Every kind in turn: most kills are whole, as in a power cut. */
-const KINDS: readonly KillKind[] = ["group", "parent", "startup", "group", "startup"];
+const KINDS: readonly KillKind[] = ["group", "parent", "startup", "group", "startupParent"];
 const CALM_MS = { min: 1_000, max: 6_000 };
 
 const { values } = parseArgs({

@@ -13,6 +13,8 @@ const MUST_BE_ZERO = {
   missed: "messages of a history that a reader got neither by push nor by sync",
   repeated: "messages that a client showed twice",
   disordered: "messages that a client showed out of order",
+  overtaken: "later sends of one person that stand before earlier ones of the same conversation",
+  answeredOtherwise: "acknowledged sends that were sent once more and answered otherwise, or stored again",
   sqlDiffers: "conversations whose SQL rows differ from the room's log",
   gaps: "sequences that a client gave up asking for",
 } as const satisfies Partial<Record<keyof ChaosReport, string>>;
@@ -48,10 +50,15 @@ SIGKILL tests the process, not the power cord: what the kernel has taken survive
 | kills: everything at once | ${killed("group")} |
 | kills: the Node parent alone | ${killed("parent")} |
 | kills: everything, and the next start in its middle | ${killed("startup")} |
+| kills: everything, and of the next start Node alone | ${killed("startupParent")} |
+| sends that waited for their acknowledgement at a kill, all together | ${kills.reduce((total, kill) => total + kill.waiting, 0)} |
 | sends | ${sum((report) => report.sends)} |
+| sent again by the clients | ${sum((report) => report.resends)} |
 | acknowledged | ${sum((report) => report.acks)} |
 | messages in the histories | ${sum((report) => report.messages)} |
-| ready again after a kill, median / longest, s | ${seconds(median(kills.map((kill) => kill.readyAfterMs)))} / ${seconds(Math.max(...kills.map((kill) => kill.readyAfterMs)))} |
+| ready again after a kill, median / longest, s | ${spread(kills.map((kill) => kill.readyAfterMs))} |
+| first acknowledgement after a kill, median / longest, s | ${spread(kills.map((kill) => kill.ackAfterMs))} |
+| all ${PEOPLE} clients connected after a kill, unless the next came first, median / longest, s | ${spread(kills.flatMap((kill) => kill.allBackAfterMs ?? []))} |
 | everything answered and received after the talk, longest, s | ${seconds(Math.max(...reports.map((report) => report.settledAfterMs)))} |
 | SQL equal to the logs after that, longest, s | ${seconds(Math.max(...reports.map((report) => report.sqlEqualAfterMs)))} |
 
@@ -59,7 +66,15 @@ SIGKILL tests the process, not the power cord: what the kernel has taken survive
 | --- | --- |
 ${zero.join("\n")}
 | sends that a client gave up | ${sum((report) => report.refused.length)} |
-${examples(reports)}`;
+${logged(reports)}${examples(reports)}`;
+}
+
+/** What the servers logged as errors: a kill is no reason to write one. */
+function logged(reports: readonly ChaosReport[]): string {
+  const lines = reports.flatMap((report) => [...report.errorLines].map(([text, count]) => `- ${count} × ${text}`));
+  return lines.length === 0
+    ? "\nThe servers logged no error.\n"
+    : `\nErrors in the servers' logs:\n\n${lines.join("\n")}\n`;
 }
 
 function examples(reports: readonly ChaosReport[]): string {
@@ -69,6 +84,10 @@ function examples(reports: readonly ChaosReport[]): string {
 
 function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
+}
+
+function spread(values: readonly number[]): string {
+  return `${seconds(median(values))} / ${seconds(Math.max(0, ...values))}`;
 }
 
 function seconds(ms: number): string {

@@ -11,13 +11,6 @@ const GROUP_SIZE = 7;
 const WAITING_SENDS = 4;
 const PASSWORD = "a good password";
 
-/** On the loopback compression only costs. */
-class Socket extends WebSocket {
-  constructor(url: string, protocols: string[]) {
-    super(url, protocols, { perMessageDeflate: false });
-  }
-}
-
 /** A send that was acknowledged: a promise that the checks hold the server to. */
 export type Promised = Accepted & { clientMsgId: string; conversationId: string; senderId: string; text: string };
 
@@ -45,6 +38,10 @@ export class Talker {
   /** Sequences that the client could not get by push, sync or history. */
   gaps = 0;
   sends = 0;
+  /** Frames that carried them: what is above `sends` was sent again, by the client itself. */
+  sendFrames = 0;
+  /** When the last acknowledgement came, by `performance.now()`. */
+  lastAckAt = 0;
   #talking = false;
   #loops: Promise<void>[] = [];
 
@@ -52,7 +49,7 @@ export class Talker {
     this.name = name;
     this.chat = createChat({
       url,
-      WebSocket: Socket,
+      WebSocket: countingSocket(() => (this.sendFrames += 1)),
       backlog: "all",
       // A kill is what this run is about: the client's warnings about it are not news.
       logger: { warn: () => undefined, error: (text) => this.refused.push(text) },
@@ -78,6 +75,16 @@ export class Talker {
     return me.userId;
   }
 
+  /** Sends that wait for their acknowledgement. */
+  get waiting(): number {
+    return this.chat.pending.get().count;
+  }
+
+  /** Connected, and synced since. */
+  get isBack(): boolean {
+    return this.chat.connection.get().state === "online";
+  }
+
   /** Sends without pause until `hush`: some sends wait at any time, each followed by the next. */
   talk(random: () => number): void {
     this.#talking = true;
@@ -98,6 +105,7 @@ export class Talker {
       const sent = this.chat.conversation(conversationId).send(text);
       try {
         const accepted = await sent.accepted;
+        this.lastAckAt = performance.now();
         this.promised.push({
           ...accepted,
           clientMsgId: sent.clientMsgId,
@@ -110,6 +118,22 @@ export class Talker {
       }
     }
   }
+}
+
+/** A socket that counts sends. On the loopback compression only costs. */
+function countingSocket(count: () => void): typeof WebSocket {
+  return class extends WebSocket {
+    constructor(url: string, protocols: string[]) {
+      super(url, protocols, { perMessageDeflate: false });
+    }
+
+    override send(data: string): void {
+      if (data.startsWith('{"type":"send-message"')) {
+        count();
+      }
+      super.send(data);
+    }
+  } as typeof WebSocket;
 }
 
 /** People, friendships in a ring, and groups that overlap. */
