@@ -8,7 +8,7 @@ import { DeliveryRounds, type Delivery } from "./rounds.ts";
 
 /** At most one fan-out task in this time. Source: DESIGN section 2, FanoutShard. */
 export const FANOUT_WINDOW_MS = 100;
-/** Presence is read again for the same receiver so often, per batch, before its client is left to sync. */
+/** Presence is read again at once for the same receiver so often, per batch; then the alarm goes on. */
 const RECHECK_LIMIT = 3;
 /**
  * When everybody is known to be here, nobody's presence depends on the pipeline and it may wait so
@@ -327,19 +327,17 @@ export class RoomDelivery {
     }
   }
 
-  /** Away (`soon`: it may have come back this moment), or not reachable (the alarm tries again). */
+  /**
+   * Away (`soon`: it may have come back this moment), or not reachable. Whoever cannot be found out about now is asked for
+   * by the alarm, until the cache says that they are away.
+   */
   #recheck(userId: string, cursor: number, soon: boolean): void {
     if (this.#big) {
       return;
     }
-    if (soon) {
-      const tries = (this.#rechecks.get(userId) ?? 0) + 1;
-      if (tries > RECHECK_LIMIT || this.#cacheDown) {
-        return;
-      }
-      this.#rechecks.set(userId, tries);
-    }
-    this.#unsure.set(userId, { cursor, soon });
+    const tries = (this.#rechecks.get(userId) ?? 0) + 1;
+    this.#rechecks.set(userId, tries);
+    this.#unsure.set(userId, { cursor, soon: soon && tries <= RECHECK_LIMIT && !this.#cacheDown });
     this.tryCache();
   }
 
