@@ -1,7 +1,7 @@
 /** A device: the SDK's real core (`sdk/src/core`), on the simulated network and the simulated clock. */
 import { ClientCore, type ClientEffect, type PendingRow, type Steps } from "../../sdk/src/core/index.ts";
 import { toWireError } from "../../src/protocol/errors.ts";
-import type { ServerFrame } from "../../src/protocol/frames.ts";
+import type { ClientFrame, ServerFrame } from "../../src/protocol/frames.ts";
 import { MS } from "./kernel.ts";
 import type { Sim } from "./sim.ts";
 import { restHistory } from "./syncing.ts";
@@ -51,6 +51,11 @@ export class DeviceNode {
     this.#run(this.core.markRead(conversationId, seqId, this.#sim.kernel.ms));
   }
 
+  /** A frame past the client core, as a script has it. */
+  say(frame: ClientFrame): void {
+    this.#wire?.up(frame);
+  }
+
   // ---- what the network says
 
   opened(wire: Wire): void {
@@ -63,6 +68,7 @@ export class DeviceNode {
     for (const frame of frames) {
       if (wire === this.#wire) {
         this.#sim.ledger.frame(this, frame);
+        this.#sim.onFrame?.(this, frame);
         this.#run(this.core.frame("", frame, this.#sim.kernel.ms));
       }
     }
@@ -161,7 +167,7 @@ export class DeviceNode {
       };
       // A process that dies takes the request with it: the client's own timeout ends the wait.
       kernel.after(10_000 * MS, "rest timeout", this.name, () => once(failed), true);
-      restHistory(this.#sim, this.user, conversationId, after, limit, (page) => {
+      restHistory(this.#sim, this.user, conversationId, { after, limit }, (page) => {
         kernel.after(way(), "rest answer", this.name, () =>
           once(() => {
             if (page === undefined) {

@@ -1,185 +1,183 @@
-/** The script in the simulator: its real rooms, user objects, shards, bus and cache, without any fault. */
-import { addMembers, markRead, removeMember } from "../../src/domain/roomChanges.ts";
-import { DIRECT, GROUP, WORLD_ROOM_ID, type StoredMessage } from "../../src/domain/records.ts";
-import type { RoomCore } from "../../src/domain/room.ts";
-import type { Result } from "../../src/protocol/errors.ts";
-import type { ServerFrame } from "../../src/protocol/frames.ts";
-import { DeviceNode } from "./deviceNode.ts";
-import { create } from "./gateway.ts";
-import { call } from "./net.ts";
-import { type Operation, SCRIPT_CONVERSATIONS, SCRIPT_PEOPLE, type ScriptBackend } from "./script.ts";
+/** The simulator as a script's backend: no faults, and every operation waits until nothing is under way. */
+import type { Actor } from "../../src/domain/commands.ts";
+import { DIRECT, GROUP, WORLD_ROOM_ID } from "../../src/domain/records.ts";
+import type { ErrorName } from "../../src/protocol/errors.ts";
+import type { ClientFrame, ServerFrame } from "../../src/protocol/frames.ts";
+import type { Message } from "../../src/protocol/things.ts";
+import type { DeviceNode } from "./deviceNode.ts";
+import { add, create, remove } from "./gateway.ts";
+import type { Refused, ScriptBackend } from "./script.ts";
 import { Sim } from "./sim.ts";
-import { Wire } from "./wire.ts";
+import { restHistory } from "./syncing.ts";
 
-/** More events than any operation needs: what has not come by then does not come. */
-const EVENTS_LIMIT = 200_000;
+export class SimulatedBackend implements ScriptBackend {
+  readonly #sim: Sim;
+  readonly #devices = new Map<string, DeviceNode>();
+  readonly #frames = new Map<string, ServerFrame[]>();
+  readonly #ids = new Map<string, string>([["world", WORLD_ROOM_ID]]);
+  readonly #names = new Map<string, string>([[WORLD_ROOM_ID, "world"]]);
 
-/** A device that sends what it is told, and keeps what it gets. */
-class ScriptDevice extends DeviceNode {
-  readonly got: ServerFrame[] = [];
-  wire: Wire | undefined;
-
-  override frames(_wire: Wire, frames: readonly ServerFrame[]): void {
-    this.got.push(...frames);
+  constructor(seed: number) {
+    this.#sim = new Sim(seed);
+    const plenty = { perSecond: 10_000, burst: 10_000 };
+    this.#sim.sendLimits = { ...this.#sim.sendLimits, sends: plenty, world: plenty };
+    this.#sim.onFrame = (device, frame) => this.#frames.get(device.name)?.push(frame);
   }
 
-  override opened(): void {
-    // The test looks for `connected`.
+  create(conversation: string, kind: "direct" | "group", users: string[]): Promise<void> {
+    const id = kind === "direct" ? `single_${[...users].sort().join("_")}` : `group_${conversation}`;
+    this.#ids.set(conversation, id);
+    this.#names.set(id, conversation);
+    create(this.#sim, id, { type: kind === "direct" ? DIRECT : GROUP, memberIds: users });
+    return this.settle();
   }
 
-  override closed(): void {
-    throw new Error(`${this.name} lost its connection, though nothing goes wrong here`);
-  }
-}
-
-export class SimulatorBackend implements ScriptBackend {
-  readonly #sim = new Sim(1);
-  readonly #devices: ScriptDevice[] = [];
-  readonly #ids: string[] = [];
-  readonly #accepted = new Set<string>();
-
-  begin(): Promise<void> {
-    const sim = this.#sim;
-    for (let person = 0; person < SCRIPT_PEOPLE; person++) {
-      const device = new ScriptDevice(sim, `device-${person}`, sim.user(userOf(person)));
-      this.#devices.push(device);
-      device.wire = new Wire(sim, device, device.user);
-      device.wire.open();
-      this.#until(`${device.name} connected`, () => device.got.some((frame) => frame.type === "connected"));
-    }
-    SCRIPT_CONVERSATIONS.forEach((conversation, n) => {
-      const id = conversation.kind === "world" ? WORLD_ROOM_ID : `conversation-${n}`;
-      this.#ids.push(id);
-      if (conversation.kind !== "world") {
-        create(sim, id, {
-          type: conversation.kind === "direct" ? DIRECT : GROUP,
-          memberIds: conversation.people.map(userOf),
-        });
-        this.#until(`${id} made`, () => this.#ask(id, (core) => core.state !== undefined));
-      }
-    });
-    return Promise.resolve();
+  connect(name: string, user: string): Promise<void> {
+    const device = this.#sim.addDevice(user, name);
+    this.#devices.set(name, device);
+    this.#frames.set(name, []);
+    device.connect();
+    return this.settle();
   }
 
-  run(operation: Operation): Promise<string> {
-    const id = this.#ids[operation.conversation] ?? "";
-    const actor = { userId: userOf(operation.person), isGuest: false, isAdmin: false };
-    switch (operation.op) {
-      case "send":
-        return Promise.resolve(this.#send(operation, id));
-      case "read":
-        return Promise.resolve(
-          said(
-            this.#ask(id, (core, now) => markRead(core, actor, operation.seqId, false, now)),
-            ({ value }) => `read ${value.readSeqId} unread ${value.unreadCount}`,
-          ),
-        );
-      case "add":
-        return Promise.resolve(
-          said(
-            this.#ask(id, (core, now) => addMembers(core, actor, [userOf(operation.target)], now)),
-            () => "added",
-          ),
-        );
-      case "remove":
-        return Promise.resolve(
-          said(
-            this.#ask(id, (core, now) => removeMember(core, actor, userOf(operation.target), now)),
-            () => "removed",
-          ),
-        );
-    }
-  }
-
-  received(person: number, conversation: number, seqId: number): Promise<void> {
-    const id = this.#ids[conversation];
-    this.#until(`${seqId} in ${id} for ${person}`, () =>
-      this.#messages(person).some((message) => message.conversationId === id && message.seqId === seqId),
-    );
-    return Promise.resolve();
-  }
-
-  frames(person: number, conversation: number): string[] {
-    const people = Array.from({ length: SCRIPT_PEOPLE }, (_, n) => userOf(n));
-    return this.#messages(person)
-      .filter((message) => message.conversationId === this.#ids[conversation])
-      .map(({ seqId, senderId, content }) => `${seqId} from ${people.indexOf(senderId)}: ${JSON.stringify(content)}`);
-  }
-
-  #send({ person, key, text }: Extract<Operation, { op: "send" }>, conversationId: string): string {
-    const device = this.#devices[person];
-    if (device === undefined) {
-      throw new Error("nobody there");
-    }
-    const before = device.got.length;
-    const data = { clientMsgId: key, conversationId, messageType: "text", content: text } as const;
-    if (!this.#accepted.has(key)) {
-      // The oracles look on here as well, and ask who sent what; what was refused may be tried anew.
-      this.#sim.ledger.submissions.delete(key);
+  async send(
+    name: string,
+    conversation: string,
+    { key, text, replyTo }: { key: string; text: string; replyTo?: string },
+  ): Promise<{ messageId: string; seqId: number } | Refused> {
+    const device = this.#device(name);
+    const data = {
+      clientMsgId: key,
+      conversationId: this.#id(conversation),
+      messageType: "text" as const,
+      content: text,
+      ...(replyTo === undefined ? {} : { replyTo }),
+    };
+    if (!this.#sim.ledger.submissions.has(key)) {
       this.#sim.ledger.submitted(device, { data, createdAt: this.#sim.kernel.ms });
     }
-    device.wire?.up({ type: "send-message", data });
-    let answer: string | undefined;
-    this.#until(`an answer to ${key}`, () => {
-      for (const frame of device.got.slice(before)) {
-        if (frame.type === "message-ack" && frame.data.clientMsgId === key) {
-          answer = `sent ${frame.data.seqId}`;
-          this.#accepted.add(key);
-        } else if (frame.type === "message-error" && frame.data.clientMsgId === key) {
-          answer = frame.data.error.name;
-        }
+    const frames = this.#frames.get(name) ?? [];
+    const before = frames.length;
+    this.#say(device, { type: "send-message", data });
+    await this.settle();
+    for (const frame of frames.slice(before)) {
+      if (frame.type === "message-error" && frame.data.clientMsgId === key) {
+        return { error: frame.data.error.name };
       }
-      return answer !== undefined;
+      if (frame.type === "message-ack" && frame.data.clientMsgId === key) {
+        const { messageId = "", seqId = 0 } = frame.data;
+        return { messageId, seqId };
+      }
+    }
+    return { error: "no answer" };
+  }
+
+  read(name: string, conversation: string, seqId: number): Promise<void> {
+    this.#say(this.#device(name), { type: "mark-read", data: { conversationId: this.#id(conversation), seqId } });
+    return this.settle();
+  }
+
+  async add(
+    actor: string,
+    conversation: string,
+    users: string[],
+  ): Promise<{ added: string[]; failed: string[] } | Refused> {
+    let answer: { added: string[]; failed: string[] } | Refused = { error: "no answer" };
+    add(this.#sim, this.#id(conversation), actorOf(actor), users, (result) => {
+      answer = result.ok
+        ? {
+            added: result.value.value.added.map((member) => member.userId),
+            failed: result.value.value.failed.map((member) => member.userId),
+          }
+        : { error: result.fault.name };
     });
-    return answer ?? "";
+    await this.settle();
+    return answer;
   }
 
-  #messages(person: number): StoredMessageLike[] {
-    return (this.#devices[person]?.got ?? []).flatMap((frame) =>
-      frame.type === "new-message" ? [frame.data.message] : frame.type === "new-messages" ? frame.data.messages : [],
-    );
+  async remove(actor: string, conversation: string, user: string): Promise<{ dismissed: boolean } | Refused> {
+    let answer: { dismissed: boolean } | Refused = { error: "no answer" };
+    remove(this.#sim, this.#id(conversation), actorOf(actor), user, (result) => {
+      answer = result.ok ? result.value.value : { error: result.fault.name };
+    });
+    await this.settle();
+    return answer;
   }
 
-  /** A call to a room, as the gateway makes it. */
-  #ask<T>(id: string, work: (core: RoomCore, nowMs: number) => T): T {
-    let answer: { value: T } | undefined;
-    const room = this.#sim.room(id);
-    call<T>(
-      this.#sim,
-      this.#sim.gateway,
-      room,
-      "script",
-      (reply) => room.step(work, reply),
-      (value) => {
-        if (value === "failed") {
-          throw new Error("a call failed, though nothing goes wrong here");
+  async history(
+    user: string,
+    conversation: string,
+    page: { after?: number; before?: number; limit: number },
+  ): Promise<readonly Message[] | Refused> {
+    let answer: readonly Message[] | { error: ErrorName | "no answer" } = { error: "no answer" };
+    restHistory(this.#sim, this.#sim.user(user), this.#id(conversation), page, (messages) => {
+      if (messages !== undefined) {
+        answer = "name" in messages ? { error: messages.name } : messages;
+      }
+    });
+    await this.settle();
+    return answer;
+  }
+
+  async view(
+    user: string,
+    conversation: string,
+  ): Promise<{ headSeqId: number; readSeqId: number; members: number } | Refused> {
+    let answer: { headSeqId: number; readSeqId: number; members: number } | Refused = { error: "no answer" };
+    this.#sim.room(this.#id(conversation)).step(
+      (core) => core.view(actorOf(user)),
+      (view) => {
+        if (view !== "failed") {
+          answer = view.ok
+            ? {
+                headSeqId: view.value.headSeqId,
+                readSeqId: view.value.readSeqId,
+                members: view.value.conversation.memberCount,
+              }
+            : { error: view.fault.name };
         }
-        answer = { value };
       },
     );
-    this.#until(`an answer of ${id}`, () => answer !== undefined);
-    if (answer === undefined) {
-      throw new Error("unreachable: it was answered");
-    }
-    return answer.value;
+    await this.settle();
+    return answer;
   }
 
-  #until(what: string, done: () => boolean): void {
-    for (let events = 0; !done(); events++) {
-      if (events > EVENTS_LIMIT || !this.#sim.kernel.step()) {
-        throw new Error(`never came in the simulator: ${what}`);
-      }
+  settle(): Promise<void> {
+    while (this.#sim.kernel.foreground > 0) {
+      this.#sim.kernel.step();
     }
+    return Promise.resolve();
+  }
+
+  frames(device: string): readonly ServerFrame[] {
+    return this.#frames.get(device) ?? [];
+  }
+
+  userName(userId: string): string {
+    return userId;
+  }
+
+  conversationName(conversationId: string): string {
+    return this.#names.get(conversationId) ?? conversationId;
+  }
+
+  #say(device: DeviceNode, frame: ClientFrame): void {
+    device.say(frame);
+  }
+
+  #device(name: string): DeviceNode {
+    const device = this.#devices.get(name);
+    if (device === undefined) {
+      throw new Error(`${name} is not connected`);
+    }
+    return device;
+  }
+
+  #id(conversation: string): string {
+    return this.#ids.get(conversation) ?? `group_${conversation}`;
   }
 }
 
-type StoredMessageLike = Pick<StoredMessage, "conversationId" | "seqId" | "senderId" | "content">;
-
-/** Ids of the simulator's people sort as their numbers do. */
-function userOf(person: number): string {
-  return `u${String(person).padStart(2, "0")}`;
-}
-
-function said<T>(result: Result<T>, text: (value: T) => string): string {
-  return result.ok ? text(result.value) : result.fault.name;
+function actorOf(userId: string): Actor {
+  return { userId, isGuest: false, isAdmin: false };
 }

@@ -3,6 +3,7 @@ import type { CoreOptions } from "../../sdk/src/core/index.ts";
 import { ROOM_LIMITS, type RoomLimits } from "../../src/domain/roomContext.ts";
 import { shardNumber } from "../../src/domain/sharding.ts";
 import { SEND_LANE, type SendLimits } from "../../src/domain/sendDesk.ts";
+import type { ServerFrame } from "../../src/protocol/frames.ts";
 import { BusNode, CacheNode, SqlNode } from "./backing.ts";
 import { Consumers } from "./consumers.ts";
 import { DeviceNode } from "./deviceNode.ts";
@@ -53,6 +54,8 @@ export class Sim {
   maxAttempts = 6;
   /** Faults begin when this is replaced by the seed's plan. */
   plan: FaultPlan = calmPlan();
+  /** Hears every frame that reaches a device. */
+  onFrame: ((device: DeviceNode, frame: ServerFrame) => void) | undefined;
   begun = false;
   healed = false;
   /** Troubles come in company: until then (virtual microseconds) everything is likelier to fail. */

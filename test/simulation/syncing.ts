@@ -21,6 +21,7 @@ import type { UserNode } from "./userNode.ts";
 /** Messages after each known head. Source: WIRE, `sync`. */
 const MESSAGES = 50;
 
+type Page = { after?: number | undefined; before?: number | undefined; limit: number };
 type Item = { id: string; headSeqId: number; readSeqId: number; version: number };
 
 export function answerSync(
@@ -182,7 +183,7 @@ function build(
         finish([]);
         return;
       }
-      historyPage(sim, user, user.actor, item.id, after, MESSAGES, (page) => {
+      historyPage(sim, user, user.actor, item.id, { after, limit: MESSAGES }, (page) => {
         if (page === "failed") {
           next(false);
         } else {
@@ -205,23 +206,23 @@ export function historyPage(
   from: Peer,
   actor: Actor,
   id: string,
-  after: number,
-  limit: number,
+  wanted: Page,
   done: (page: Result<StoredMessage[]> | Failed) => void,
 ): void {
   const room = sim.room(id);
+  const { after, limit } = wanted;
   call<Result<HistoryPage>>(
     sim,
     from,
     room,
     "history",
-    (reply) => room.step((core) => core.history(actor, { after, limit }), reply),
+    (reply) => room.step((core) => core.history(actor, wanted), reply),
     (page) => {
       if (page === "failed") {
         done("failed");
       } else if (!page.ok) {
         done(page);
-      } else if (page.value.firstSeqId <= after + 1) {
+      } else if (after === undefined || page.value.firstSeqId <= after + 1) {
         done({ ok: true, value: page.value.messages });
       } else {
         call<StoredMessage[]>(
@@ -230,9 +231,7 @@ export function historyPage(
           sim.sql,
           "page",
           (reply) => sim.sql.page(id, after, limit, reply),
-          (rows) => {
-            done(rows === "failed" ? "failed" : { ok: true, value: rows });
-          },
+          (rows) => done(rows === "failed" ? "failed" : { ok: true, value: rows }),
         );
       }
     },
@@ -244,11 +243,10 @@ export function restHistory(
   sim: Sim,
   user: UserNode,
   id: string,
-  after: number,
-  limit: number,
+  { after, before, limit }: Page,
   done: (page: Message[] | Fault | undefined) => void,
 ): void {
-  historyPage(sim, sim.gateway, user.actor, id, after, limit, (page) => {
+  historyPage(sim, sim.gateway, user.actor, id, { after, before, limit }, (page) => {
     if (page === "failed") {
       done(undefined);
     } else {
