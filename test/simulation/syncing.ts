@@ -30,7 +30,7 @@ export function answerSync(
   request: SyncRequest,
   answer: (result: SyncResult | Failed) => void,
 ): void {
-  const waitUs = user.trustCacheAt - sim.kernel.now;
+  const waitUs = user.presence.trustCacheAt - sim.kernel.now;
   if (waitUs > 0) {
     const { life } = user;
     user.busy += 1;

@@ -4,30 +4,23 @@
  * lease's alarm outlive hibernation; everything else here is memory.
  */
 import type { Actor, RoomView, SendCommand } from "../../src/domain/commands.ts";
-import { GHOST_AFTER_MS, HEARTBEAT_SECONDS } from "../../src/domain/presence.ts";
+import { HEARTBEAT_SECONDS } from "../../src/domain/presence.ts";
 import { messageFor, WORLD_ROOM_ID, type StoredMessage } from "../../src/domain/records.ts";
 import { markRead } from "../../src/domain/roomChanges.ts";
 import { SessionHeads } from "../../src/domain/sessionHeads.ts";
 import { SendDesk } from "../../src/domain/sendDesk.ts";
-import { toWireError, type Fault, type Result } from "../../src/protocol/errors.ts";
+import { toWireError, type Result } from "../../src/protocol/errors.ts";
 import type { ClientFrame, ServerFrame } from "../../src/protocol/frames.ts";
-import type { Message } from "../../src/protocol/things.ts";
 import { MS } from "./kernel.ts";
 import { call, Peer, type Reply } from "./net.ts";
 import type { Sim } from "./sim.ts";
 import { answerSync } from "./syncing.ts";
+import { messageError, messagesFrame } from "./userFrames.ts";
+import { UserPresence } from "./userPresence.ts";
 import type { Wire } from "./wire.ts";
 
 const ECHO_MEMORY = 256;
 const ABNORMAL = 1006;
-const SLOW_CONSUMER = 4019;
-/** A presence or a registration that could not be written is written again after this time. */
-const REWRITE_MS = 1_000;
-/**
- * A new life of the object does not know what its last one delivered. Rooms give a cache pipeline up (and deliver
- * again to everybody who is online) when it takes longer than this; before that, an old head may still be in the cache.
- */
-const AFTERLIFE_MS = 250;
 /** How often a room that could not be reached is asked for its head. */
 const TELL_TRIES = 5;
 /** The platform hibernates after ten idle seconds; a part of that is enough to meet every race. */
@@ -40,17 +33,7 @@ export class UserNode extends Peer {
   readonly actor: Actor;
   #heads = new SessionHeads();
   readonly #echoed = new Set<string>();
-  /** How often somebody has come to whom nobody was here; a row, so it only grows. */
-  #arrivals = 0;
-  /** Rooms and shard know that we are here. */
-  #greeted = false;
-  #presence = new Writer();
-  #world = new Writer();
-  #renewalArmed = false;
-  /** Nothing of an earlier life is known. */
-  #fresh = true;
-  /** From when on the cache's heads are at least as new as what an earlier life delivered, virtual microseconds. */
-  trustCacheAt = 0;
+  readonly presence: UserPresence;
   #busyAt = 0;
 
   constructor(sim: Sim, userId: string) {
@@ -58,6 +41,12 @@ export class UserNode extends Peer {
     this.#sim = sim;
     this.actor = { userId, isGuest: false, isAdmin: false };
     this.#desk = this.#newDesk();
+    this.presence = new UserPresence(sim, {
+      peer: this,
+      wires: () => this.#open(),
+      greet: (wires) => this.#greet(wires),
+      worldHead: (seqId) => this.#heads.note(WORLD_ROOM_ID, seqId),
+    });
   }
 
   // ---- sockets
@@ -68,36 +57,12 @@ export class UserNode extends Peer {
    */
   accept(wire: Wire): void {
     this.#busyAt = this.#sim.kernel.now;
-    this.#prune();
-    const first = this.#wires.size === 0;
-    this.#arrivals += first ? 1 : 0;
+    const first = this.#open().size === 0;
     this.#wires.add(wire);
     if (this.#sim.kernel.verbose) {
       this.#sim.kernel.say(`${this.name} accepts ${wire.device.name}`);
     }
-    if (!first && this.#greeted) {
-      this.#greet([wire]);
-      return;
-    }
-    this.#armRenewal();
-    let left = 2;
-    const ready = (): void => {
-      left -= 1;
-      if (left === 0) {
-        this.#greeted = true;
-        this.#greet([wire]);
-      }
-    };
-    const { presenceBehindUs } = this.#sim.plant;
-    if (presenceBehindUs === undefined) {
-      this.#writePresence(ready);
-    } else {
-      this.#sim.kernel.after(presenceBehindUs, "presence, at leisure", this.name, () =>
-        this.#writePresence(() => undefined),
-      );
-      ready();
-    }
-    this.#followWorld(ready);
+    this.presence.arrive(wire, first);
   }
 
   frame(wire: Wire, frame: ClientFrame): void {
@@ -140,11 +105,8 @@ export class UserNode extends Peer {
 
   /** A socket went away. Only the last one that goes matters. */
   left(): void {
-    this.#prune();
-    if (this.#wires.size === 0) {
-      this.#greeted = false;
-      this.#writePresence(() => undefined);
-      this.#followWorld(() => undefined);
+    if (this.#open().size === 0) {
+      this.presence.depart();
     }
   }
 
@@ -164,7 +126,7 @@ export class UserNode extends Peer {
   /** Forgets its memory while nothing is under way; sockets stay. */
   hibernate(): boolean {
     const idleUs = this.#sim.kernel.now - this.#busyAt;
-    if (this.#fresh || idleUs < IDLE_US || this.busy > 0 || this.calls.size > 0) {
+    if (this.presence.fresh || idleUs < IDLE_US || this.busy > 0 || this.calls.size > 0) {
       return false;
     }
     this.#lose();
@@ -195,8 +157,7 @@ export class UserNode extends Peer {
     } else {
       this.#heads.note(range.conversationId, range.to);
       if (this.#heads.hasPassed(range)) {
-        this.#prune();
-        reply(this.#wires.size);
+        reply(this.#open().size);
         return;
       }
     }
@@ -210,7 +171,7 @@ export class UserNode extends Peer {
     }
     if (sockets === 0) {
       // A room thought that we are here: after a crash, or in the moment of leaving.
-      this.#writePresence(() => undefined);
+      this.presence.writeLease();
     }
     if (sim.hit("receiverSilent")) {
       return;
@@ -246,7 +207,7 @@ export class UserNode extends Peer {
       this.#desk.landed(conversationId, outcomes, sim.kernel.ms);
       if (outcomes === "failed" && conversationId !== WORLD_ROOM_ID) {
         // The room may have taken them all the same, and would never deliver them here.
-        this.#later(() => this.#tellHead(conversationId, TELL_TRIES));
+        this.presence.later(() => this.#tellHead(conversationId, TELL_TRIES));
       }
     };
     if (conversationId === WORLD_ROOM_ID) {
@@ -316,7 +277,7 @@ export class UserNode extends Peer {
       (view) => {
         if (view === "failed") {
           if (tries > 0) {
-            this.#later(() => this.#tellHead(conversationId, tries - 1));
+            this.presence.later(() => this.#tellHead(conversationId, tries - 1));
           }
         } else if (view.ok) {
           const { conversation, headSeqId } = view.value;
@@ -355,81 +316,27 @@ export class UserNode extends Peer {
     );
   }
 
-  // ---- presence and the world's shard
+  // ---- small things
 
-  get #present(): boolean {
-    this.#prune();
-    return this.#wires.size > 0;
+  #send(frames: readonly ServerFrame[]): number {
+    this.#sim.mayDie("sessionCrash", this, () => this.crash());
+    this.#busyAt = this.#sim.kernel.now;
+    for (const wire of this.#open()) {
+      wire.down(frames);
+    }
+    return this.#wires.size;
   }
 
-  /** One after the other; what is written is what is true when the write leaves. */
-  #writePresence(done: () => void): void {
-    const { cache } = this.#sim;
-    this.#presence.write(this, done, (finished) => {
-      const present = this.#present;
-      const arrival = this.#arrivals;
-      call<boolean>(
-        this.#sim,
-        this,
-        cache,
-        "presence",
-        (reply) => {
-          cache.setOnline(this.name, arrival, present, reply);
-        },
-        (answer) => {
-          if (this.#fresh && answer !== false) {
-            this.trustCacheAt = this.#sim.kernel.now + AFTERLIFE_MS * MS;
-          }
-          this.#fresh = false;
-          if (answer === "failed" && this.#present) {
-            this.#later(() => this.#writePresence(() => this.#greet([...this.#wires])));
-          }
-          finished();
-        },
-      );
-    });
-  }
-
-  #followWorld(done: () => void): void {
-    const shard = this.#sim.shardOf(this.name);
-    this.#world.write(this, done, (finished) => {
-      const wanted = this.#present;
-      call<number>(
-        this.#sim,
-        this,
-        shard,
-        "follow",
-        (reply) => {
-          if (wanted) {
-            shard.register(this.name, reply);
-          } else {
-            shard.unregister(this.name, reply);
-          }
-        },
-        (sentSeqId) => {
-          if (sentSeqId !== "failed" && wanted) {
-            this.#heads.note(WORLD_ROOM_ID, sentSeqId);
-          } else if (wanted) {
-            this.#later(() => this.#followWorld(() => this.#greet([...this.#wires])));
-          }
-          finished();
-        },
-      );
-    });
-  }
-
-  #later(again: () => void): void {
-    const { life } = this;
-    this.busy += 1;
-    this.#sim.kernel.after(REWRITE_MS * MS, "write again", this.name, () => {
-      if (this.life === life) {
-        this.busy -= 1;
-        again();
+  #open(): ReadonlySet<Wire> {
+    for (const wire of this.#wires) {
+      if (!wire.serverOpen) {
+        this.#wires.delete(wire);
       }
-    });
+    }
+    return this.#wires;
   }
 
-  /** `connected` also makes a client ask for what it missed: sent again when presence was late. */
+  /** `connected` makes a client ask for what it missed: sent again when presence was late. */
   #greet(wires: readonly Wire[]): void {
     const data = {
       userId: this.name,
@@ -442,109 +349,10 @@ export class UserNode extends Peer {
     }
   }
 
-  /** The alarm of the lease: it is a row, so it outlives this memory. */
-  #armRenewal(): void {
-    if (this.#renewalArmed) {
-      return;
-    }
-    this.#renewalArmed = true;
-    this.#sim.kernel.after(
-      this.#sim.lease.renewUs,
-      "renewal",
-      this.name,
-      () => {
-        this.#renewalArmed = false;
-        this.#sweepGhosts();
-        if (this.#wires.size > 0) {
-          this.#armRenewal();
-          this.#writePresence(() => undefined);
-          this.#followWorld(() => undefined);
-        }
-      },
-      true,
-    );
-  }
-
-  #sweepGhosts(): void {
-    for (const wire of this.#wires) {
-      if (this.#sim.kernel.now - wire.lastPingAt > GHOST_AFTER_MS * MS) {
-        wire.closeFromUser(SLOW_CONSUMER);
-      }
-    }
-    this.left();
-  }
-
-  // ---- small things
-
-  #send(frames: readonly ServerFrame[]): number {
-    this.#sim.mayDie("sessionCrash", this, () => this.crash());
-    this.#busyAt = this.#sim.kernel.now;
-    this.#prune();
-    for (const wire of this.#wires) {
-      wire.down(frames);
-    }
-    return this.#wires.size;
-  }
-
-  #prune(): void {
-    for (const wire of this.#wires) {
-      if (!wire.serverOpen) {
-        this.#wires.delete(wire);
-      }
-    }
-  }
-
   #lose(): void {
     this.#desk = this.#newDesk();
     this.#heads = new SessionHeads();
     this.#echoed.clear();
-    this.#greeted = false;
-    this.#presence = new Writer();
-    this.#world = new Writer();
-    this.#fresh = true;
-    this.trustCacheAt = 0;
+    this.presence.lose();
   }
-}
-
-/** Writes of one thing, one after the other; the last one tells the present truth. */
-class Writer {
-  #running = false;
-  #waiting: (() => void)[] = [];
-
-  write(owner: Peer, done: () => void, start: (finished: () => void) => void): void {
-    if (this.#running) {
-      this.#waiting.push(() => this.write(owner, done, start));
-      return;
-    }
-    this.#running = true;
-    start(() => {
-      this.#running = false;
-      done();
-      this.#waiting.shift()?.();
-    });
-  }
-}
-
-/** As src/platform/frameText.ts: nobody but the sender's own sockets learns the sender's key. */
-const hidden = new WeakMap<StoredMessage, Message>();
-
-function withoutKey(message: StoredMessage): Message {
-  const known = hidden.get(message);
-  if (known !== undefined) {
-    return known;
-  }
-  const { clientMsgId: _hidden, ...rest } = message;
-  hidden.set(message, rest);
-  return rest;
-}
-
-function messagesFrame(messages: readonly StoredMessage[]): ServerFrame {
-  const [first] = messages;
-  return messages.length === 1 && first !== undefined
-    ? { type: "new-message", data: { message: withoutKey(first) } }
-    : { type: "new-messages", data: { messages: messages.map(withoutKey) } };
-}
-
-function messageError(clientMsgId: string, conversationId: string, fault: Fault): ServerFrame {
-  return { type: "message-error", data: { clientMsgId, conversationId, error: toWireError(fault, "r") } };
 }
