@@ -10,8 +10,8 @@ import {
   SCRIPT_CONVERSATIONS,
   SCRIPT_PEOPLE,
   type ScriptBackend,
-} from "../simulation/script.ts";
-import { SimulatorBackend } from "../simulation/scriptBackend.ts";
+} from "./support/orderedScript.ts";
+import { SimulatorBackend } from "./support/orderedSimulator.ts";
 import { actorOf, must, newUserId, roomStub } from "./support/harness.ts";
 import { connect, type TestSocket } from "./support/socket.ts";
 
