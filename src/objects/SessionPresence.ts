@@ -39,6 +39,8 @@ export class SessionPresence {
    * the new one's user absent.
    */
   #arriving = 0;
+  /** Who waits until the last of them is through. */
+  #awaited: PromiseWithResolvers<void> | undefined;
   /** Sockets that closed or failed; the runtime may call them open a moment longer. */
   readonly #gone = new WeakSet<WebSocket>();
 
@@ -63,11 +65,26 @@ export class SessionPresence {
       accepted = accept();
     } finally {
       this.#arriving -= 1;
+      if (this.#arriving === 0) {
+        this.#awaited?.resolve();
+        this.#awaited = undefined;
+      }
     }
     if (!this.#isHere()) {
       await this.#depart();
     }
     return accepted;
+  }
+
+  /**
+   * Resolves when no upgrade is on its way. The world's shard serves a user from the registration on, which comes before the
+   * socket: told "no socket" in between it would forget who is just coming, and nobody would tell it again.
+   */
+  async arrivals(): Promise<void> {
+    if (this.#arriving > 0) {
+      this.#awaited ??= Promise.withResolvers();
+      await this.#awaited.promise;
+    }
   }
 
   async #arrive(): Promise<void> {

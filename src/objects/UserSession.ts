@@ -258,8 +258,11 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
     return Promise.resolve(taken);
   }
 
-  deliverBigRoom(conversationId: string, frames: string[]): Promise<number> {
-    return Promise.resolve(sendFrames(this.#sockets.wanting(conversationId), frames));
+  async deliverBigRoom(conversationId: string, frames: string[]): Promise<number> {
+    if (this.#sockets.wanting(conversationId).length === 0) {
+      await this.#presence.arrivals();
+    }
+    return sendFrames(this.#sockets.wanting(conversationId), frames);
   }
 
   deliverToOthers(deviceId: string, frames: string[]): Promise<number> {

@@ -15,7 +15,10 @@ import { consume } from "../../../src/queues/index.ts";
 export const DAY_MS = 24 * 3_600_000;
 
 /** The value of an outcome that has to be good. */
-export function must<T>(result: Result<T>): T {
+export function must<T>(result: Result<T> | undefined): T {
+  if (result === undefined) {
+    throw new Error("no answer");
+  }
   if (!result.ok) {
     throw new Error(`refused: ${result.fault.name} ${JSON.stringify(result.fault)}`);
   }
