@@ -1,4 +1,5 @@
 /** The targets, and whether a run met them. A target is judged by the median of the repetitions that count. */
+import type { Plan } from "./plan.ts";
 import type { Chosen } from "./series.ts";
 import { figureOf, type Figure, ratiosOf } from "./stats.ts";
 import type { Results } from "./suites.ts";
@@ -18,7 +19,7 @@ export interface Goal {
 const KIB = 1024;
 
 /** Every target, in the order of the page. */
-export function judge({ acks, groups, worlds, memory, storms }: Results): Goal[] {
+export function judge({ acks, groups, worlds, memory, storms }: Results, plan: Plan): Goal[] {
   const direct = acks.chosen("direct");
   const idle = memory.chosen("memory");
   const storm = storms.chosen("storm");
@@ -35,7 +36,7 @@ export function judge({ acks, groups, worlds, memory, storms }: Results): Goal[]
     const runs = worlds.all(String(rate));
     const complete = runs.filter((run) => run.complete).length;
     return goal(
-      `world room, 4,000 readers, ${rate} msg/s: delivery P99, ms`,
+      `world room, ${(runs[0]?.readers ?? 0).toLocaleString("en-US")} readers, ${rate} msg/s: delivery P99, ms`,
       `complete, < ${belowMs.toLocaleString("en-US")}`,
       chosen,
       figureOf(chosen.ours.map((run) => run.delivery.p99Ms)),
@@ -63,7 +64,7 @@ export function judge({ acks, groups, worlds, memory, storms }: Results): Goal[]
       (median) => median <= 3,
     ),
     least(
-      "50 pairs: acks/s",
+      `${plan.pairs} pairs: acks/s`,
       pairs,
       pairs.ours.map((run) => run.acksPerSecond),
       3_500,
@@ -86,7 +87,7 @@ export function judge({ acks, groups, worlds, memory, storms }: Results): Goal[]
       `${kib(idle.ours)} and ${kib(idle.bare)} KiB`,
     ),
     goal(
-      "connect storm of 2,000: s",
+      `connect storm of ${(storm.ours[0]?.sockets ?? 0).toLocaleString("en-US")}: s`,
       "all, ≤ 2.5",
       storm,
       figureOf(storm.ours.map((run) => run.totalMs / 1_000)),

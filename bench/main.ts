@@ -10,6 +10,11 @@ import { BareServer, OurServer } from "./targets.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 
+// An interrupted run takes its servers along: those are ended when this process exits, and a signal alone is no exit.
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+  process.on(signal, () => process.exit(1));
+}
+
 const options = readOptions(process.argv.slice(2), join(ROOT, "docs/performance.md"));
 const begun = new Date();
 const machine = describeMachine(ROOT);

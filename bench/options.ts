@@ -1,21 +1,22 @@
 /** The command line of the benchmark. */
 import { parseArgs } from "node:util";
+import { type Plan, quickPlan, wholePlan } from "./plan.ts";
 
 export const SUITES = ["direct", "pairs", "groups", "world", "memory"] as const;
 export type Suite = (typeof SUITES)[number];
 
 export interface Options {
   readonly suites: readonly Suite[];
-  /** Short spans and one repetition, to see that everything works: no figure of it counts. */
+  readonly plan: Plan;
+  /** The plan is the small one: no figure of it counts. */
   readonly quick: boolean;
-  readonly repetitions: number;
   /** File to write the page to; `undefined`: to standard output. */
   readonly out: string | undefined;
 }
 
 const HELP = `npm run bench -- [options]
   --only ${SUITES.join(",")}  some of the workloads
-  --quick       one short repetition of each; writes nothing
+  --quick       one short repetition of each with few users; writes nothing
   --reps N      repetitions of each workload, default 3
   --out FILE    where the page goes; default docs/performance.md for a full run, else standard output`;
 
@@ -43,7 +44,8 @@ export function readOptions(args: string[], page: string): Options {
       throw new Error("--reps must be a whole number from 1");
     }
     const whole = suites.length === SUITES.length && !values.quick && repetitions >= REPETITIONS;
-    return { suites, quick: values.quick, repetitions, out: values.out ?? (whole ? page : undefined) };
+    const plan = values.quick ? quickPlan(repetitions) : wholePlan(repetitions);
+    return { suites, plan, quick: values.quick, out: values.out ?? (whole ? page : undefined) };
   } catch (error) {
     console.error(error instanceof Error ? error.message : String(error));
     return explain(1);

@@ -1,7 +1,7 @@
 /** The parts of the page that no run changes. */
 import { BODY_BYTES } from "./load/lines.ts";
 import { PEERS } from "./peers.ts";
-import { IDLE_USERS, STORM_AT_ONCE, WORLD_SENDERS } from "./suites.ts";
+import { type Plan, STORM_AT_ONCE, WORLD_SENDERS } from "./plan.ts";
 import { number, table } from "./table.ts";
 
 /** The peers' figures, and what they may be compared with. */
@@ -45,19 +45,19 @@ user, which is what our memory a connection and our deliveries with one send in 
 }
 
 /** How each figure comes about. */
-export function meaning(): string {
+export function meaning(plan: Plan): string {
   return `- **Server**: \`npm start\` as a child process on an empty state folder. The limits of a user (sends, requests) are lifted and tokens live for a day, because the benchmark's users do in
   seconds what real ones do in hours; nothing else is changed. **Client**: one process of its own, \`ws\` without permessage-deflate. Accounts, friendships, groups and the sockets of direct
   messages and groups are the SDK's; the workloads take messages and acknowledgements from the SDK's socket before the SDK's client sees them. The thousands of sockets of the world room and of
   idle users are opened without a client around them. All readers of a round get the same bytes, so a frame is read as JSON once and recognised by its bytes after that; the same for the baseline.
 - **Direct**: two users, one message at a time, from the send to \`message-ack\` with status \`sent\`: the message is on disk and has its place. The bare object inserts the text as one row
-  and answers over its socket, the least that a durable answer costs here. **50 pairs**: 50 conversations with one message in flight each; the baseline has 50 objects.
+  and answers over its socket, the least that a durable answer costs here. **${plan.pairs} pairs**: as many conversations with one message in flight each; the baseline has as many objects.
 - **Groups**: one member sends. A message is delivered when the last of the others has it, and then the next leaves in its place. Deliveries/s are those messages times their readers. The baseline
   is one object that holds all sockets and passes frames on: it stores nothing, acknowledges nothing, and knows no user with several devices.
-- **World room**: ${number(IDLE_USERS)} guests with two room sockets (\`/ws/rooms/{id}\`) each read; ${WORLD_SENDERS} others send in turn, at a fixed rate. Latency runs from the moment at which a message was *due*,
+- **World room**: ${number(plan.guests)} guests with two room sockets (\`/ws/rooms/{id}\`) each read; ${WORLD_SENDERS} others send in turn, at a fixed rate. Latency runs from the moment at which a message was *due*,
   whatever held it up, to its arrival, for every single delivery. Complete: every reader got every message. A shard sends one frame in 100 ms, which is part of the latency. The bare object
   broadcasts each message by itself.
-- **Idle sockets**: ${number(IDLE_USERS)} guests, signed in and connected, who say nothing for 30 s, so that their objects hibernate; the growth of workerd's resident memory, divided by the sockets, on a process that
+- **Idle sockets**: ${number(plan.guests)} guests, signed in and connected, who say nothing for ${plan.idleMs / 1_000} s, so that their objects hibernate; the growth of workerd's resident memory, divided by the sockets, on a process that
   was started for it. The bare socket's object has a database as well, which it does not use.
 - **Connect storm**: the same guests, from the first upgrade to the last \`connected\`, ${STORM_AT_ONCE} at a time: token checked, device looked up, presence written. The SDK's sync after it is not part of it.
 - Everything runs on one machine without TLS. None of it says how fast Cloudflare's network is.`;

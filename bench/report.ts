@@ -6,15 +6,8 @@ import type { FsyncCost, Machine } from "./meters.ts";
 import type { Options } from "./options.ts";
 import { meaning, peers } from "./prose.ts";
 import { figureOf } from "./stats.ts";
-import {
-  GROUP_SIZES,
-  IDLE_USERS,
-  IN_FLIGHT,
-  type Results,
-  STORM_AT_ONCE,
-  WORLD_RATES,
-  WORLD_READERS,
-} from "./suites.ts";
+import { IN_FLIGHT, type Plan, STORM_AT_ONCE, WORLD_RATES } from "./plan.ts";
+import type { Results } from "./suites.ts";
 import { compare, number, ourFigure, show, table } from "./table.ts";
 
 const KIB = 1024;
@@ -32,22 +25,24 @@ export interface Run {
 /** The page, in Markdown. Workloads that the run left out are left out of it. */
 export function writePage(run: Run): string {
   const { results } = run;
+  const { plan } = run.options;
   const measured = (heading: string, text: string): string[] => (text === "" ? [] : [heading, text]);
   return [
     "<!-- Written by `npm run bench`. Do not edit by hand. -->",
     "# Performance",
     intro(run),
     "## Targets",
-    goals(results),
-    ...measured("## Direct messages", direct(results)),
-    ...measured("## Groups", groups(results)),
-    ...measured(`## World room, ${number(WORLD_READERS)} readers`, world(results)),
-    ...measured("## Idle sockets and connect storm", idle(results)),
-    ...measured("## Counts", counts(results)),
+    goals(results, plan),
+    ...results.failures.map((failure) => `**Could not be carried through:** ${failure}`),
+    ...measured("## Direct messages", direct(results, plan)),
+    ...measured("## Groups", groups(results, plan)),
+    ...measured(`## World room, ${number(plan.world.readers)} readers`, world(results)),
+    ...measured("## Idle sockets and connect storm", idle(results, plan)),
+    ...measured("## Counts", counts(results, plan)),
     "## Other servers",
     peers(),
     "## What the figures mean",
-    meaning(),
+    meaning(plan),
     "",
   ].join("\n\n");
 }
@@ -61,14 +56,14 @@ function intro({ options, begun, machine, fsync }: Run): string {
 ${machine.kernel}; Node ${machine.node}, workerd ${machine.workerd}, miniflare ${machine.miniflare}, ws ${machine.ws}. **Server and load client share the cores.** An fsync of 4 KiB
 in the folder of the state took ${cost(fsync.before)} before the run and ${cost(fsync.after)} after it; every durable acknowledgement waits for at least one.
 
-Each workload ran ${options.repetitions === 1 ? "once" : `at least ${options.repetitions} times`}, ours and the baseline in turn, never both at a time. A figure is the median of the repetitions, with the least and the greatest
+Each workload ran ${options.plan.repetitions === 1 ? "once" : `at least ${options.plan.repetitions} times`}, ours and the baseline in turn, never both at a time. A figure is the median of the repetitions, with the least and the greatest
 in brackets. Repetitions in which other programs used more than 0.3 cores are left out when there are two without; otherwise all are in and the figure has a \`~\`: read it as an
 order of magnitude. The baseline is [bench/baseline/worker.ts](../bench/baseline/worker.ts): bare objects in the same version of workerd, without accounts, order, history or
 resends. A ratio compares repetitions that ran one after the other. "Cores" is processor time per second: of workerd, of the load client, and of everything else on the machine.`;
 }
 
-function goals(results: Results): string {
-  const rows = judge(results).map(({ what, wanted, measured, rough, met, note }) => [
+function goals(results: Results, plan: Plan): string {
+  const rows = judge(results, plan).map(({ what, wanted, measured, rough, met, note }) => [
     what,
     wanted,
     measured === undefined ? "not measured" : show(measured, rough) + (note === undefined ? "" : ` (${note})`),
@@ -77,7 +72,7 @@ function goals(results: Results): string {
   return table(["", "target", "measured", ""], rows);
 }
 
-function direct({ acks }: Results): string {
+function direct({ acks }: Results, plan: Plan): string {
   const [alone, pairs] = [acks.chosen("direct"), acks.chosen("pairs")];
   const cost = (result: AckResult): number => (result.load.server / result.acksPerSecond) * US_PER_S;
   const rows = [
@@ -91,7 +86,7 @@ function direct({ acks }: Results): string {
     ...(pairs.ours.length === 0
       ? []
       : [
-          ["50 pairs: acks/s", ...compare(pairs, (run) => run.acksPerSecond)],
+          [`${plan.pairs} pairs: acks/s`, ...compare(pairs, (run) => run.acksPerSecond)],
           ["ack P50, ms", ...compare(pairs, (run) => run.ack.p50Ms)],
           ["ack P99, ms", ...compare(pairs, (run) => run.ack.p99Ms)],
           ["server, µs of processor a message", ...compare(pairs, cost)],
@@ -99,7 +94,7 @@ function direct({ acks }: Results): string {
   ];
   const others = [
     { what: "1 in flight", chosen: alone },
-    { what: "50 pairs", chosen: pairs },
+    { what: `${plan.pairs} pairs`, chosen: pairs },
   ]
     .filter(({ chosen }) => chosen.ours.length > 0)
     .map(({ what, chosen }) => [
@@ -123,10 +118,9 @@ function direct({ acks }: Results): string {
     : `${table(["", "ours", "bare object, one row a message", "ratio"], rows)}\n\n${table(head, others)}`;
 }
 
-function groups({ groups: series }: Results): string {
-  const rows = GROUP_SIZES.flatMap((size) =>
-    IN_FLIGHT.map((inFlight) => ({ size, inFlight, chosen: series.chosen(`${size}/${inFlight}`) })),
-  )
+function groups({ groups: series }: Results, plan: Plan): string {
+  const rows = plan.groupSizes
+    .flatMap((size) => IN_FLIGHT.map((inFlight) => ({ size, inFlight, chosen: series.chosen(`${size}/${inFlight}`) })))
     .filter(({ chosen }) => chosen.ours.length > 0)
     .map(({ size, inFlight, chosen }) => [
       `${size} members, ${inFlight} in flight`,
@@ -191,12 +185,12 @@ function world({ worlds }: Results): string {
   return table(head, rows);
 }
 
-function idle({ memory, storms }: Results): string {
+function idle({ memory, storms }: Results, plan: Plan): string {
   const [idles, storm] = [memory.chosen("memory"), storms.chosen("storm")];
   if (idles.ours.length === 0) {
     return "";
   }
-  const users = number(IDLE_USERS);
+  const users = number(plan.guests);
   return table(
     ["", "ours", "bare socket, object of its own", "ratio"],
     [
@@ -214,7 +208,7 @@ function idle({ memory, storms }: Results): string {
 }
 
 /** Exact numbers, all repetitions together. */
-function counts({ acks, groups: groupRuns, worlds }: Results): string {
+function counts({ acks, groups: groupRuns, worlds }: Results, plan: Plan): string {
   const rows: string[][] = [];
   const add = (what: string, runs: readonly Counted[]): void => {
     const sum = (of: (run: Counted) => number): string => number(runs.reduce((all, run) => all + of(run), 0));
@@ -233,8 +227,8 @@ function counts({ acks, groups: groupRuns, worlds }: Results): string {
     }
   };
   add("direct", acks.all("direct"));
-  add("50 pairs", acks.all("pairs"));
-  for (const size of GROUP_SIZES) {
+  add(`${plan.pairs} pairs`, acks.all("pairs"));
+  for (const size of plan.groupSizes) {
     for (const inFlight of IN_FLIGHT) {
       add(`group of ${size}, ${inFlight} in flight`, groupRuns.all(`${size}/${inFlight}`));
     }

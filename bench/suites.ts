@@ -5,34 +5,16 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { AckResult } from "./load/acks.ts";
 import type { GroupResult } from "./load/group.ts";
-import type { Load, Span } from "./load/measures.ts";
+import type { Load } from "./load/measures.ts";
 import type { LoadCommand, LoadResult } from "./load/protocol.ts";
 import type { StormResult } from "./load/storm.ts";
 import type { WorldResult } from "./load/world.ts";
 import { Loader } from "./loader.ts";
 import { residentBytes } from "./meters.ts";
 import type { Options, Suite } from "./options.ts";
+import { IN_FLIGHT, type Plan, STORM_AT_ONCE, WORLD_RATES, WORLD_SENDERS } from "./plan.ts";
 import { isCalm, Series } from "./series.ts";
 import { quiet, type Target, type TargetName } from "./targets.ts";
-
-/** Sizes of the groups, and sends in flight. Source: the targets of DESIGN section 6. */
-export const GROUP_SIZES = [50, 500];
-export const IN_FLIGHT = [1, 8];
-export const PAIRS = 50;
-export const WORLD_READERS = 4_000;
-export const WORLD_SENDERS = 100;
-/** Messages a second. The bare object is driven at the rate that it is known to manage as well. */
-export const WORLD_RATES: Readonly<Record<TargetName, readonly number[]>> = { ours: [50, 100], bare: [10, 50] };
-export const IDLE_USERS = 2_000;
-/** Upgrades at one time in the connect storm. */
-export const STORM_AT_ONCE = 200;
-
-/** An object hibernates about ten seconds after its last event; then the allocator gets time to give back. */
-const IDLE_MS = 30_000;
-const QUICK_IDLE_MS = 14_000;
-
-/** Where other work disturbs, a workload is repeated up to so many times as often as was asked for. */
-const MOST_TURNS = 2;
 
 export interface MemoryResult {
   readonly sockets: number;
@@ -51,26 +33,38 @@ export class Results {
   readonly worlds = new Series<WorldResult>();
   readonly storms = new Series<StormResult>();
   readonly memory = new Series<MemoryResult>();
+  /** Workloads that could not be carried through, with the reason. */
+  readonly failures: string[] = [];
 }
 
-/** Runs what the options ask for. */
+/** Runs what the options ask for. A workload that fails is reported, and the others go on. */
 export async function runSuites(options: Options, ours: Target, bare: Target): Promise<Results> {
   const results = new Results();
-  const bench = new Bench(options, ours, bare);
+  const bench = new Bench(options.plan, ours, bare);
   const wants = (suite: Suite): boolean => options.suites.includes(suite);
+  const attempt = async (what: string, suite: () => Promise<void>): Promise<void> => {
+    try {
+      await suite();
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      console.error(`${what} failed: ${error instanceof Error ? error.stack : reason}`);
+      results.failures.push(`${what}: ${reason.split("\n")[0]}`);
+    }
+  };
   try {
     if (wants("direct") || wants("pairs") || wants("groups")) {
-      await conversations(bench, wants, results);
+      await attempt("direct, pairs or groups", () => conversations(bench, wants, results));
     }
     if (wants("memory") || wants("world")) {
-      console.log(`making ${IDLE_USERS} guests`);
-      await bench.run(ours, { do: "guests", count: IDLE_USERS });
+      await attempt("making guests", () =>
+        bench.prepare(`${options.plan.guests} guests`, { do: "guests", count: options.plan.guests }),
+      );
     }
     if (wants("memory")) {
-      await memory(bench, results);
+      await attempt("memory", () => memory(bench, results));
     }
     if (wants("world")) {
-      await world(bench, results);
+      await attempt("world", () => world(bench, results));
     }
   } finally {
     bench.stop();
@@ -79,12 +73,12 @@ export async function runSuites(options: Options, ours: Target, bare: Target): P
 }
 
 async function conversations(bench: Bench, wants: (suite: Suite) => boolean, results: Results): Promise<void> {
-  const span: Span = bench.options.quick ? { warmMs: 500, measureMs: 1_500 } : { warmMs: 2_000, measureMs: 5_000 };
-  const sizes = wants("groups") ? GROUP_SIZES : [];
-  const pairs = wants("pairs") ? PAIRS : 1;
+  const { conversations: span, groupSizes, ...plan } = bench.plan;
+  const sizes = wants("groups") ? groupSizes : [];
+  const pairs = wants("pairs") ? plan.pairs : 1;
   const members = Math.max(2 * pairs, ...sizes);
-  console.log(`making ${members} accounts, their friendships and groups`);
-  await bench.run(bench.ours, { do: "prepare", members, pairs, groups: sizes });
+  const wish: LoadCommand = { do: "prepare", members, pairs, groups: [...sizes] };
+  await bench.prepare(`${members} accounts, their friendships and groups`, wish);
   const acks = (result: LoadResult): AckResult => expect(result, "acks");
   if (wants("direct")) {
     await bench.repeat("direct", bench.both, { do: "direct", span }, acks, results.acks);
@@ -110,14 +104,13 @@ async function conversations(bench: Bench, wants: (suite: Suite) => boolean, res
 }
 
 async function world(bench: Bench, results: Results): Promise<void> {
-  const span: Span = bench.options.quick ? { warmMs: 1_000, measureMs: 3_000 } : { warmMs: 3_000, measureMs: 15_000 };
-  const size = { readers: WORLD_READERS, senders: WORLD_SENDERS, patienceMs: 20_000 };
+  const { readers, patienceMs, ...span } = bench.plan.world;
   for (const rate of new Set([...WORLD_RATES.bare, ...WORLD_RATES.ours])) {
     const targets = bench.both.filter((target) => WORLD_RATES[target.name].includes(rate));
     await bench.repeat(
       String(rate),
       targets,
-      { do: "world", ...size, rate, span },
+      { do: "world", readers, senders: WORLD_SENDERS, rate, span, patienceMs },
       (result) => expect(result, "world"),
       results.worlds,
     );
@@ -126,13 +119,13 @@ async function world(bench: Bench, results: Results): Promise<void> {
 
 /** Each repetition on a process of its own, since memory that was used once is not always given back. */
 async function memory(bench: Bench, results: Results): Promise<void> {
-  const command: LoadCommand = { do: "storm", count: IDLE_USERS, atOnce: STORM_AT_ONCE };
-  for (let repetition = 1; repetition <= bench.options.repetitions; repetition++) {
+  const command: LoadCommand = { do: "storm", count: bench.plan.guests, atOnce: STORM_AT_ONCE };
+  for (let repetition = 1; repetition <= bench.plan.repetitions; repetition++) {
     for (const target of bench.both) {
       await target.restart();
       const baseBytes = residentBytes(target.workerdPid);
       const storm = expect(await bench.run(target, command), "storm");
-      await sleep(bench.options.quick ? QUICK_IDLE_MS : IDLE_MS);
+      await sleep(bench.plan.idleMs);
       const idleBytes = residentBytes(target.workerdPid);
       const sockets = storm.sockets - storm.failed;
       const perSocketBytes = (idleBytes - baseBytes) / sockets;
@@ -150,14 +143,12 @@ async function memory(bench: Bench, results: Results): Promise<void> {
 
 /** The two servers, a load process for each, and how a workload is repeated on them. */
 class Bench {
-  readonly options: Options;
-  readonly ours: Target;
+  readonly plan: Plan;
   readonly both: readonly Target[];
   readonly #loaders: Readonly<Record<TargetName, Loader>>;
 
-  constructor(options: Options, ours: Target, bare: Target) {
-    this.options = options;
-    this.ours = ours;
+  constructor(plan: Plan, ours: Target, bare: Target) {
+    this.plan = plan;
     this.both = [ours, bare];
     this.#loaders = { ours: new Loader(ours), bare: new Loader(bare) };
   }
@@ -166,6 +157,13 @@ class Bench {
   async run(target: Target, command: LoadCommand): Promise<LoadResult> {
     await quiet(target);
     return await this.#loaders[target.name].run(command);
+  }
+
+  /** What later commands on our server need. */
+  async prepare(what: string, command: LoadCommand): Promise<void> {
+    const begun = performance.now();
+    await this.#loaders.ours.run(command);
+    console.log(`made ${what} in ${((performance.now() - begun) / 1_000).toFixed(0)} s`);
   }
 
   /**
@@ -179,9 +177,9 @@ class Bench {
     take: (result: LoadResult) => T,
     series: Series<T>,
   ): Promise<void> {
-    const { repetitions, quick } = this.options;
+    const { repetitions, mostRepetitions } = this.plan;
     let undisturbed = 0;
-    for (let turn = 1; undisturbed < repetitions && turn <= repetitions * (quick ? 1 : MOST_TURNS); turn++) {
+    for (let turn = 1; undisturbed < repetitions && turn <= mostRepetitions; turn++) {
       let calm = true;
       for (const target of targets) {
         const result = take(await this.run(target, command));

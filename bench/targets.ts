@@ -42,7 +42,7 @@ export interface Target {
   readonly workerdPid: number;
   /** A new process on the same port and state. */
   restart(): Promise<void>;
-  /** Ends it and removes its state. */
+  /** Ends it; its state goes with this process. */
   dispose(): Promise<void>;
 }
 
@@ -57,7 +57,7 @@ export class OurServer implements Target {
   }
 
   static async start(): Promise<OurServer> {
-    const folder = mkdtempSync(join(tmpdir(), "gochat-bench-"));
+    const folder = temporaryFolder("gochat-bench-");
     return new OurServer(folder, await startServer({ dataDir: folder, env: LIFTED_LIMITS }));
   }
 
@@ -77,7 +77,6 @@ export class OurServer implements Target {
 
   async dispose(): Promise<void> {
     await this.#server.dispose();
-    rmSync(this.#folder, { recursive: true, force: true });
   }
 }
 
@@ -96,7 +95,7 @@ export class BareServer implements Target {
   }
 
   static async start(): Promise<BareServer> {
-    const folder = mkdtempSync(join(tmpdir(), "gochat-bench-bare-"));
+    const folder = temporaryFolder("gochat-bench-bare-");
     const port = await freePort();
     return new BareServer(folder, port, await serveBaseline(port, folder));
   }
@@ -112,7 +111,6 @@ export class BareServer implements Target {
 
   async dispose(): Promise<void> {
     await this.#end();
-    rmSync(this.#folder, { recursive: true, force: true });
   }
 
   async #end(): Promise<void> {
@@ -146,7 +144,8 @@ async function serveBaseline(port: number, folder: string): Promise<ChildProcess
       env: { ...process.env, GOCHAT_WORKERD_STATE: realpathSync(folder) },
     },
   );
-  process.on("exit", () => child.kill("SIGKILL"));
+  // SIGTERM, so that it can take its workerd along.
+  process.on("exit", () => child.kill("SIGTERM"));
   const ready = new Promise<void>((resolve, reject) => {
     let output = "";
     child.stdout?.setEncoding("utf8").on("data", (text: string) => {
@@ -160,6 +159,13 @@ async function serveBaseline(port: number, folder: string): Promise<ChildProcess
   });
   await ready;
   return child;
+}
+
+/** Removed at the end, also of an interrupted run. */
+function temporaryFolder(prefix: string): string {
+  const folder = mkdtempSync(join(tmpdir(), prefix));
+  process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+  return folder;
 }
 
 function workerdIn(folder: string): number {
