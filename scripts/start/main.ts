@@ -39,7 +39,7 @@ async function run(shutdown: Shutdown): Promise<void> {
   if (ended > 0) {
     console.log(`ended ${ended} workerd that a killed server had left behind`);
   }
-  await refuseTakenPort(settings);
+  await refuseTakenPort(settings, ended > 0 ? () => endLeftovers(folder) : undefined);
   watchForWorkerd(folder);
   process.env["TMPDIR"] = folder.emptyTemporary();
 
@@ -121,18 +121,38 @@ function refuseBadSettings(variables: Record<string, string>): void {
   }
 }
 
-/** Asked before workerd is, because a socket of ours says clearly what is wrong with the address. */
-async function refuseTakenPort({ host, port }: StartSettings): Promise<void> {
-  const probe = createServer();
+/**
+ * Asked before workerd is, because a socket of ours says clearly what is wrong with the address. Where a leftover was
+ * ended just now, its port may take a moment to be free, and a second one may still have been on its way.
+ * @param endMore ends leftovers once more; absent when there was none
+ */
+async function refuseTakenPort(settings: StartSettings, endMore?: () => Promise<number>): Promise<void> {
+  for (const deadline = performance.now() + PORT_FREED_MS; ;) {
+    const error = await probe(settings);
+    if (error === undefined) {
+      return;
+    }
+    if (endMore === undefined || performance.now() > deadline || reasonOf(error) !== "EADDRINUSE") {
+      throw startErrorFrom(error, settings);
+    }
+    await endMore();
+    await sleep(POLL_MS);
+  }
+}
+
+/** Why the address cannot be listened on; `undefined` when it can. */
+async function probe({ host, port }: StartSettings): Promise<unknown> {
+  const server = createServer();
   try {
     await new Promise<void>((resolve, reject) => {
-      probe.once("error", reject);
-      probe.listen({ host, port, exclusive: true }, resolve);
+      server.once("error", reject);
+      server.listen({ host, port, exclusive: true }, resolve);
     });
+    return undefined;
   } catch (error) {
-    throw startErrorFrom(error, { host, port });
+    return error;
   } finally {
-    await new Promise((resolve) => probe.close(resolve));
+    await new Promise((resolve) => server.close(resolve));
   }
 }
 
