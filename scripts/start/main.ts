@@ -1,6 +1,7 @@
 /** `npm start`: the whole backend on this machine, in one workerd, with its state in one folder. */
 import { createServer } from "node:net";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { parseSettings } from "../../src/platform/settings.ts";
 import { bundleWorker } from "./bundle.ts";
 import { reasonOf, StartError } from "./errors.ts";
@@ -8,6 +9,10 @@ import { endLeftovers, watchForWorkerd } from "./leftover.ts";
 import { readStartSettings, type StartSettings } from "./settings.ts";
 import { signingKeys } from "./signingKeys.ts";
 import { StateFolder } from "./stateFolder.ts";
+
+/** How long the port of a leftover that was killed may stay taken, and how often it is tried meanwhile. */
+const PORT_FREED_MS = 5_000;
+const POLL_MS = 20;
 
 const ROOT = join(import.meta.dirname, "../..");
 
