@@ -5,6 +5,7 @@ import { newId } from "../platform/ids.ts";
 import { systemClock } from "../platform/clock.ts";
 import { checkSettings } from "../platform/settings.ts";
 import { log } from "../telemetry/log.ts";
+import { readBodyText } from "./bodyText.ts";
 import { fail, type HttpEnv } from "./context.ts";
 import { servicesOf } from "./services.ts";
 
@@ -72,7 +73,7 @@ export const jsonBody = createMiddleware<HttpEnv>(async (c, next) => {
   if (!WITH_BODY.has(c.req.method)) {
     return next();
   }
-  const text = await readText(c.req.raw, c.get("services").settings.limits.bodyBytes);
+  const text = await readBodyText(c.req.raw, c.get("services").settings.limits.bodyBytes);
   if (text === "too large") {
     return fail(c, { name: "PAYLOAD_TOO_LARGE" });
   }
@@ -96,33 +97,3 @@ export const jsonBody = createMiddleware<HttpEnv>(async (c, next) => {
   c.req.raw = new Request(c.req.raw.url, { method: c.req.method, headers, body: parsable });
   return next();
 });
-
-/** The body as text, read no further than the limit. */
-async function readText(
-  request: Request,
-  limitBytes: number,
-): Promise<{ value: string } | "too large" | "not text" | "broken"> {
-  if (Number(request.headers.get("Content-Length") ?? 0) > limitBytes) {
-    return "too large";
-  }
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  try {
-    for await (const chunk of request.body ?? []) {
-      bytes += chunk.byteLength;
-      if (bytes > limitBytes) {
-        return "too large";
-      }
-      chunks.push(chunk);
-    }
-  } catch {
-    // The sender's connection, not one of ours: to be reported as theirs, not as an outage.
-    return "broken";
-  }
-  try {
-    const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: false });
-    return { value: chunks.map((chunk) => decoder.decode(chunk, { stream: true })).join("") + decoder.decode() };
-  } catch {
-    return "not text";
-  }
-}
