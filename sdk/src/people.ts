@@ -1,7 +1,7 @@
 /** Users, friends and friend requests. */
 import type { Chat } from "./chat.ts";
 import type { Page } from "./conversation.ts";
-import type { Friend, FriendRequestAnswer, FriendRequestItem, List, User } from "./protocol.ts";
+import type { Block, Friend, FriendRequestAnswer, FriendRequestItem, List, User } from "./protocol.ts";
 
 export class Friends {
   readonly #chat: Chat;
@@ -39,6 +39,21 @@ export class Friends {
 
   async remove(userId: string): Promise<void> {
     await this.#chat.call("DELETE", `/friends/${encodeURIComponent(userId)}`);
+  }
+
+  /** Ends a friendship if there is one; nothing of that user comes here any more, and they are not told. */
+  async block(userId: string): Promise<void> {
+    await this.#chat.call("PUT", `/blocks/${encodeURIComponent(userId)}`);
+  }
+
+  /** What the block has ended does not come back by itself. */
+  async unblock(userId: string): Promise<void> {
+    await this.#chat.call("DELETE", `/blocks/${encodeURIComponent(userId)}`);
+  }
+
+  /** Whom one has blocked. */
+  blocked(page: Page = {}): Promise<List<Block>> {
+    return this.#chat.call("GET", "/blocks", undefined, page);
   }
 
   #decide(requestId: string, action: "accept" | "reject"): Promise<FriendRequestAnswer> {

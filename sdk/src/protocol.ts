@@ -26,6 +26,7 @@ export type ConversationItem = ListItem;
 export type {
   AddMembersAnswer,
   AuthAnswer,
+  Block,
   ConversationAnswer,
   ConversationBody,
   Friend,

@@ -40,6 +40,8 @@ export type ConversationState = {
   createdAt: number;
   updatedAt: number;
   dismissedAt?: number;
+  /** Of a direct conversation whose users are no friends (any more): since when it is only for reading. Not on the wire. */
+  closedAt?: number;
 };
 
 /** A member as stored in the room. */

@@ -160,6 +160,9 @@ export class RoomCore {
     if (!found.ok) {
       return found;
     }
+    if (found.value.state.closedAt !== undefined) {
+      return err({ name: "PERMISSION_DENIED", detail: "not friends" });
+    }
     const frame: ServerFrame = {
       type: "typing",
       data: { conversationId: this.conversationId, userId: actor.userId },

@@ -204,6 +204,21 @@ export function removeMember(
   return ok({ value: { dismissed: allowed.value.dismisses }, ...change });
 }
 
+function readEvent(core: RoomCore, userId: string, from: number, to: number): OutboxDraft {
+  return {
+    kind: "event",
+    topic: "gochat.message-events",
+    event: (eventId, timestamp) => ({
+      event_id: eventId,
+      event_type: "message.read",
+      timestamp,
+      conversation_id: core.conversationId,
+      user_id: userId,
+      payload: { from_seq: from, to_seq: to },
+    }),
+  };
+}
+
 /** The read pointer moves forward only, and never past the head. */
 export function markRead(
   core: RoomCore,
@@ -242,18 +257,8 @@ export function markRead(
             readSeqId,
           }),
         },
-        {
-          kind: "event",
-          topic: "gochat.message-events",
-          event: (eventId, timestamp) => ({
-            event_id: eventId,
-            event_type: "message.read",
-            timestamp,
-            conversation_id: core.conversationId,
-            user_id: userId,
-            payload: { from_seq: from, to_seq: readSeqId },
-          }),
-        },
+        // Whoever is no friend any more does not hear what one reads.
+        ...(state.closedAt === undefined ? [readEvent(core, userId, from, readSeqId)] : []),
       ],
       held,
     },

@@ -20,6 +20,9 @@ export function maySend(
   if (state.dismissedAt !== undefined || (member === undefined && state.type !== WORLD)) {
     return err({ name: "CONVERSATION_NOT_FOUND" });
   }
+  if (state.closedAt !== undefined) {
+    return err({ name: "PERMISSION_DENIED", detail: "not friends" });
+  }
   if (member?.mutedUntil !== undefined && member.mutedUntil > now) {
     return err({ name: "PERMISSION_DENIED", detail: "muted" });
   }

@@ -8,6 +8,7 @@ import { faultOfThrown } from "../platform/failures.ts";
 import { describeError, errorFrames, log } from "../telemetry/log.ts";
 import { auth } from "./auth.ts";
 import { fail, newRouter, type Ctx } from "./context.ts";
+import { blocks } from "./blocks.ts";
 import { conversations } from "./conversations.ts";
 import { docs } from "./docs.ts";
 import { friends } from "./friends.ts";
@@ -31,7 +32,7 @@ app.use(withServices);
 app.use("/api/*", crossOrigin);
 app.use("/api/*", jsonBody);
 
-for (const resource of [auth, users, friends, conversations, members, messages, sync]) {
+for (const resource of [auth, users, friends, blocks, conversations, members, messages, sync]) {
   app.route("/api", resource);
 }
 app.route("/", ws);

@@ -1,6 +1,6 @@
 /** Friend requests and friendships. Rules: WIRE "Friends and conversations". */
 import { createRoute } from "@hono/zod-openapi";
-import { newId } from "../platform/ids.ts";
+import { directConversationId, newId } from "../platform/ids.ts";
 import {
   DecisionBody,
   EmptyAnswer,
@@ -166,14 +166,32 @@ friends.openapi(
     const { userId } = c.get("viewer").actor;
     const now = clock.now();
     await session(userId).watchOutbox();
-    const removed = await repo.friends.remove(userId, c.req.valid("param").userId, newId(now), now);
+    const friendId = c.req.valid("param").userId;
+    const removed = await repo.friends.remove(userId, friendId, newId(now), now);
     if (!removed) {
       return fail(c, { name: "NOT_FOUND" });
     }
     background(c, "publishing events", publishEvents(userId));
-    return c.json({}, 200);
+    return c.json(await closeDirect(c, userId, friendId), 200);
   },
 );
+
+/**
+ * After a friendship has ended: its conversation takes no more messages once this has returned. When the room cannot be
+ * reached, the event's consumer tells it.
+ */
+export async function closeDirect(c: Ctx, userId: string, otherId: string): Promise<Degraded> {
+  try {
+    await c.get("services").room(directConversationId(userId, otherId)).friendshipChanged();
+    return {};
+  } catch (error) {
+    log("warn", "a direct conversation was not closed, the event's consumer will", {
+      requestId: c.get("requestId"),
+      error: describeError(error),
+    });
+    return { degraded: true };
+  }
+}
 
 /**
  * The request, once accepted with its direct conversation. The friendship is already written, so a room that cannot

@@ -27,7 +27,7 @@ export function openApiOf(app: OpenAPIHono<HttpEnv>): OpenApiDocument {
     tags: [
       { name: "accounts", description: "Signing in and out" },
       { name: "users", description: "Profiles and devices" },
-      { name: "friends", description: "Friend requests and friendships" },
+      { name: "friends", description: "Friend requests, friendships and blocks" },
       { name: "conversations", description: "Direct conversations, groups, the world room" },
       { name: "members", description: "Who is in a conversation" },
       { name: "messages", description: "History, sending, synchronisation" },

@@ -27,7 +27,8 @@ export function presentSelf(row: UserRow): SelfUser {
 }
 
 export function presentConversation(state: ConversationState, headSeqId: number): Conversation {
-  return { ...state, headSeqId };
+  const { closedAt: _inside, ...shown } = state;
+  return { ...shown, headSeqId };
 }
 
 /** A member with its profile; a user whose account is gone keeps the id as name. */

@@ -18,6 +18,7 @@ import type {
   SendCommand,
 } from "../domain/commands.ts";
 import { PRESENCE_TTL_MS } from "../domain/presence.ts";
+import { openOrClose } from "../domain/directDoor.ts";
 import type { MemberState, StoredMessage } from "../domain/records.ts";
 import { RoomCore, type RoomEffect } from "../domain/room.ts";
 import { addMembers, createConversation, markRead, removeMember } from "../domain/roomChanges.ts";
@@ -30,7 +31,9 @@ import { sessionOf } from "../platform/stubs.ts";
 import type { Result } from "../protocol/errors.ts";
 import { ok } from "../protocol/errors.ts";
 import type { TopicName } from "../protocol/events.ts";
+import { repositories } from "../repo/index.ts";
 import { describeError, log } from "../telemetry/log.ts";
+import { DirectDoor } from "./DirectDoor.ts";
 import { RoomSqlStore } from "./RoomSqlStore.ts";
 
 /** What waits until after the commit. */
@@ -40,6 +43,7 @@ export class ConversationRoom extends DurableObject<Env> implements RoomRpc {
   readonly #core: RoomCore;
   readonly #bus: Bus;
   readonly #cache: Cache;
+  readonly #door: DirectDoor;
   /** Effects that wait for the timer, in order. */
   #waiting: Later[] = [];
   #timerArmed = false;
@@ -54,6 +58,11 @@ export class ConversationRoom extends DurableObject<Env> implements RoomRpc {
       directDelivery: limits.directFanout,
       dedupeWindowMs: limits.dedupeMs,
       hotMessages: limits.hotMessages,
+    });
+    this.#door = new DirectDoor({
+      conversationId: this.#core.conversationId,
+      areFriends: (a, b) => repositories(env).friends.areFriends(a, b),
+      apply: (friends) => this.#answer((now) => openOrClose(this.#core, friends, now)),
     });
     this.#apply();
   }
@@ -120,6 +129,10 @@ export class ConversationRoom extends DurableObject<Env> implements RoomRpc {
 
   typing(actor: Actor): Promise<Result<void>> {
     return this.#call(() => this.#core.typing(actor));
+  }
+
+  friendshipChanged(): Promise<void> {
+    return this.#door.look();
   }
 
   // ---- RPC: from the consumers

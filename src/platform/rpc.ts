@@ -50,6 +50,11 @@ export interface RoomRpc {
     writesThrough: boolean,
   ): Promise<Result<RoomChange<{ readSeqId: number; unreadCount: number }>>>;
   typing(actor: Actor): Promise<Result<void>>;
+  /**
+   * A direct conversation's users became friends, or are friends no more: it opens or closes, as SQL has it now. Throws when
+   * SQL does not answer; the event of the change brings the news again.
+   */
+  friendshipChanged(): Promise<void>;
 
   /** The REST handler wrote these outbox rows through to SQL, or a consumer handled them. */
   settled(outboxIds: number[]): Promise<void>;

@@ -1,5 +1,7 @@
 /** `gochat.friend-events`: pushes to the two users of a request. */
 import { presentConversation, presentUser } from "../http/present.ts";
+import { directConversationId } from "../platform/ids.ts";
+import { roomOf } from "../platform/stubs.ts";
 import type { FriendRequest } from "../protocol/things.ts";
 import { ensureDirect } from "../repo/directs.ts";
 import { repositories } from "../repo/index.ts";
@@ -22,6 +24,8 @@ export const onFriendEvent: EventHandler<"gochat.friend-events"> = async (event,
     case "friend.removed": {
       const [a, b] = event.payload.user_ids;
       if (a !== undefined && b !== undefined) {
+        // The call of the one who ended it may have failed here.
+        await roomOf(env, directConversationId(a, b)).friendshipChanged();
         await pushTo(env, [a], [{ type: "friend-removed", data: { userId: b } }]);
         await pushTo(env, [b], [{ type: "friend-removed", data: { userId: a } }]);
       }
@@ -37,7 +41,12 @@ async function accepted(request: FriendRequest, env: Env): Promise<void> {
     throw new Error(`the direct conversation was refused: ${made.fault.name}`);
   }
   const conversation = presentConversation(made.value.conversation, made.value.headSeqId);
-  const users = await repositories(env).users.byIds([requesterId, targetUserId]);
+  const repo = repositories(env);
+  if (!(await repo.friends.areFriends(requesterId, targetUserId))) {
+    // Ended meanwhile: its own event tells them so.
+    return;
+  }
+  const users = await repo.users.byIds([requesterId, targetUserId]);
   for (const userId of [requesterId, targetUserId]) {
     const friend = users.find((row) => row.userId !== userId);
     if (friend !== undefined) {

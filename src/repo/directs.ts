@@ -20,5 +20,7 @@ export async function ensureDirect(env: Env, a: string, b: string): Promise<Resu
     await repositories(env).persistence.applyRoomRecords(made.value.records);
     await room.settled(made.value.outboxIds);
   }
+  // Made late (an event that comes again), or closed by a removal of before: friendship as it is now decides.
+  await room.friendshipChanged();
   return { ok: true, value: made.value.value };
 }

@@ -3,16 +3,15 @@ import { and, asc, desc, eq, gt, inArray, lt, or, sql, type SQL } from "drizzle-
 import { blocks, friendshipRequests, friendships, outboxEvents, users } from "../../schema/sqlite.ts";
 import { err, ok, type Result } from "../protocol/errors.ts";
 import type { FriendRequest, User } from "../protocol/things.ts";
-import { eventBody } from "./outbox.ts";
 import { decodeCursor, pageOf } from "./cursor.ts";
 import { changesOf, guarded, idsIn, type Db, type Statement } from "./d1.ts";
+import { endFriendship, FRIEND_EVENTS, isPair, pairKey } from "./friendRows.ts";
+import { eventBody } from "./outbox.ts";
 import { toUserRow } from "./users.ts";
 import type { FriendRepo, NewFriendRequest, RequestOutcome } from "./types.ts";
 
 /** A rejected request may be repeated after a day. Source: WIRE "Friends and conversations". */
 const ASK_AGAIN_AFTER_MS = 24 * 60 * 60 * 1000;
-
-const FRIEND_EVENTS = "gochat.friend-events";
 
 type StoredRequest = typeof friendshipRequests.$inferSelect;
 
@@ -161,19 +160,7 @@ export function d1Friends(db: Db): FriendRepo {
     },
 
     async remove(userId, friendId, eventId, now) {
-      const body = eventBody("friend.removed", eventId, now, {
-        user_id: userId,
-        target_user_id: friendId,
-        payload: { user_ids: [userId, friendId] },
-      });
-      const [, deleted] = await guarded(() =>
-        db.batch([
-          db.insert(outboxEvents).select(sql`
-            SELECT ${eventId}, ${userId}, ${FRIEND_EVENTS}, ${pairKey(userId, friendId)}, ${body}, ${now}
-            FROM friendships WHERE user_id = ${userId} AND friend_id = ${friendId}`),
-          db.delete(friendships).where(or(isPair(userId, friendId), isPair(friendId, userId))),
-        ]),
-      );
+      const [, deleted] = await guarded(() => db.batch([...endFriendship(db, userId, friendId, eventId, now)]));
       return changesOf(deleted) > 0;
     },
   };
@@ -278,14 +265,6 @@ function insertRequestEvent(db: Db, where: SQL, type: string, actor: User, event
           'updatedAt', updated_at)))),
       ${now}
     FROM friendship_requests WHERE ${where}`);
-}
-
-function isPair(userId: string, friendId: string): SQL | undefined {
-  return and(eq(friendships.userId, userId), eq(friendships.friendId, friendId));
-}
-
-function pairKey(a: string, b: string): string {
-  return a < b ? `${a}:${b}` : `${b}:${a}`;
 }
 
 function toRequest(row: StoredRequest): FriendRequest {

@@ -1,6 +1,7 @@
 /** Makes the repositories. Callers see the interfaces of types.ts and never ask which database is behind them. */
 import { sql } from "drizzle-orm";
 import { systemClock, type Clock } from "../platform/clock.ts";
+import { d1Blocks } from "./blocks.ts";
 import { d1Conversations } from "./conversations.ts";
 import { guarded, openD1 } from "./d1.ts";
 import { d1Friends } from "./friends.ts";
@@ -15,6 +16,7 @@ export function repositories(env: Pick<Env, "DB">, clock: Clock = systemClock): 
   return {
     users: d1Users(db),
     friends: d1Friends(db),
+    blocks: d1Blocks(db),
     conversations: d1Conversations(db),
     persistence: d1Records(db, clock),
     outbox: d1Outbox(db),

@@ -137,6 +137,27 @@ export interface FriendRepo {
   remove(userId: string, friendId: string, eventId: string, now: number): Promise<boolean>;
 }
 
+/** Who blocks whom. */
+export interface NewBlock {
+  readonly userId: string;
+  readonly targetUserId: string;
+  /** Of the event `friend.removed`, should it end a friendship. */
+  readonly eventId: string;
+  readonly now: number;
+}
+
+export interface BlockRepo {
+  /**
+   * Blocks a user; twice is once. In the same transaction a friendship ends as by a removal, requests of the other side become
+   * visible to them alone, and own ones are taken back. Faults: USER_NOT_FOUND, INVALID_INPUT (oneself).
+   */
+  block(block: NewBlock): Promise<Result<void>>;
+  /** `false` when there was no block. What it ended does not come back. */
+  unblock(userId: string, targetUserId: string): Promise<boolean>;
+  /** By blocked user id. */
+  list(userId: string, page: PageRequest): Promise<Result<Page<FriendRow>>>;
+}
+
 /** A conversation as one of its members has it in the list. */
 export interface ConversationItem {
   readonly conversation: ConversationState;
@@ -212,6 +233,7 @@ export interface DeadLetter {
 export interface Repo {
   readonly users: UserRepo;
   readonly friends: FriendRepo;
+  readonly blocks: BlockRepo;
   readonly conversations: ConversationRepo;
   readonly persistence: PersistenceRepo;
   readonly outbox: OutboxRepo;
