@@ -83,8 +83,12 @@ export class DeliveryRounds {
   #patienceArmed = false;
   #retryArmed = false;
   #gatherArmed = false;
+  /** The next round waits for messages until this time, epoch milliseconds; undefined while none waits. */
+  #gatherUntil: number | undefined;
   /** Messages of the newest round. */
   #lastBatch = 0;
+  /** Messages that waited when the last round ended: those that its readers answer with come on top. */
+  #leftWaiting = 0;
 
   constructor(ports: RoundPorts, deliveredSeqId: number) {
     this.#ports = ports;
@@ -123,6 +127,14 @@ export class DeliveryRounds {
   /** Enough waiting: what has come goes. */
   onGathered(now: number): void {
     this.#gatherArmed = false;
+    if (this.#gatherUntil === undefined) {
+      // That round began with everything it waited for.
+      return;
+    }
+    if (now < this.#gatherUntil) {
+      this.#armGather(this.#gatherUntil - now);
+      return;
+    }
     this.#lastBatch = 0;
     this.#begin(now);
   }
@@ -266,10 +278,13 @@ export class DeliveryRounds {
   #begin(now: number): void {
     while (this.#outstanding === 0 && this.#headSeq > this.#roundSeq) {
       const waiting = this.#headSeq - this.#roundSeq;
-      if (this.#lastBatch > 1 && waiting < this.#lastBatch && this.#receivers.size > 1) {
-        this.#armGather();
+      if (this.#lastBatch > 1 && waiting < this.#leftWaiting + this.#lastBatch && this.#receivers.size > 1) {
+        this.#gatherUntil ??= now + GATHER_MS;
+        this.#armGather(GATHER_MS);
         break;
       }
+      this.#leftWaiting = 0;
+      this.#gatherUntil = undefined;
       const from = this.#roundSeq;
       this.#roundSeq = this.#reach(from, this.#headSeq);
       this.#lastBatch = this.#roundSeq - from;
@@ -320,6 +335,7 @@ export class DeliveryRounds {
     }
     this.#outstanding -= 1;
     if (this.#outstanding === 0) {
+      this.#leftWaiting = this.#headSeq - this.#roundSeq;
       this.#begin(now);
     }
   }
@@ -366,10 +382,10 @@ export class DeliveryRounds {
     }
   }
 
-  #armGather(): void {
+  #armGather(inMs: number): void {
     if (!this.#gatherArmed) {
       this.#gatherArmed = true;
-      this.#ports.gather(GATHER_MS);
+      this.#ports.gather(inMs);
     }
   }
 
