@@ -11,7 +11,7 @@ const DEFAULT_DATA = ".data";
  * and has the defaults. JWT_KEYS is not in the list: without it a key is made in the state folder.
  */
 const WORKER_SETTINGS = ["GOCHAT_ADMIN_KEY", "CORS_ORIGINS", "SQL", "BUS", "CACHE", "UPSTREAM"];
-const WORKER_SETTING_PREFIXES = ["LIMIT_", "WORLD_", "CACHE_"];
+const WORKER_SETTING_PREFIXES = ["LIMIT_", "WORLD_", "CACHE_", "CONTENT_"];
 
 export interface StartSettings {
   readonly host: string;

@@ -8,6 +8,7 @@
 import { err, ok, type Result } from "../protocol/errors.ts";
 import type { ServerFrame } from "../protocol/frames.ts";
 import type { Actor, HistoryPage, RoomView, SendCommand } from "./commands.ts";
+import { NO_FILTER, type ContentFilter } from "./contentFilter.ts";
 import { requireMember } from "./membership.ts";
 import type { Counters, LogRow, OutboxRow, Random, RoomStore } from "./ports.ts";
 import { DIRECT, type ConversationState, type MemberState, type RoomRecord, type StoredMessage } from "./records.ts";
@@ -32,10 +33,17 @@ export class RoomCore {
   /** Up to here senders were told that SQL did not take their messages for now. */
   #failedSeqId = 0;
 
-  constructor(conversationId: string, store: RoomStore, random: Random, now: number, limits: RoomLimits = ROOM_LIMITS) {
+  constructor(
+    conversationId: string,
+    store: RoomStore,
+    random: Random,
+    now: number,
+    limits: RoomLimits = ROOM_LIMITS,
+    filter: ContentFilter = NO_FILTER,
+  ) {
     this.conversationId = conversationId;
     this.#random = random;
-    this.#room = new RoomContext(conversationId, store, limits, now);
+    this.#room = new RoomContext(conversationId, store, limits, filter, now);
     this.#delivery = new RoomDelivery(this.#room);
     this.#outbox = new RoomOutbox(this.#room);
     if (this.#pending()) {
@@ -77,7 +85,7 @@ export class RoomCore {
       const head = { seqId: room.headSeqId, logId: room.counters.logId, createdAt: room.headCreatedAt };
       return sends.map((send): Result<StoredMessage> => {
         const member = store.member(send.actor.userId);
-        const decided = decideSend(store, state, member, send, head, now, this.#random);
+        const decided = decideSend(store, state, member, send, head, now, this.#random, room.filter);
         if (!decided.ok) {
           return decided;
         }

@@ -2,6 +2,7 @@
  * What the parts of a room's core share: its memory, the newest rows of its log, and the effects of
  * the step that runs. One owner (`RoomCore`) calls the parts; they never call each other.
  */
+import type { ContentFilter } from "./contentFilter.ts";
 import { jsonBytes } from "./jsonSize.ts";
 import type { Counters, LogRow, RoomStore } from "./ports.ts";
 import { WORLD, WORLD_ROOM_ID, type ConversationState, type MemberState, type StoredMessage } from "./records.ts";
@@ -51,6 +52,8 @@ export class RoomContext {
   readonly conversationId: string;
   readonly store: RoomStore;
   readonly limits: RoomLimits;
+  /** What may not be said in the world room. */
+  readonly filter: ContentFilter;
   state: ConversationState | undefined;
   counters: Counters;
   headSeqId: number;
@@ -71,10 +74,11 @@ export class RoomContext {
    */
   readonly #ownSeqIds = new Map<string, number>();
 
-  constructor(conversationId: string, store: RoomStore, limits: RoomLimits, now: number) {
+  constructor(conversationId: string, store: RoomStore, limits: RoomLimits, filter: ContentFilter, now: number) {
     this.conversationId = conversationId;
     this.store = store;
     this.limits = limits;
+    this.filter = filter;
     this.now = now;
     const image = store.load();
     this.state = image.state ?? (conversationId === WORLD_ROOM_ID ? worldState(conversationId) : undefined);

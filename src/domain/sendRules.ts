@@ -1,6 +1,7 @@
 /** Who may send what into a conversation. Pure rules over plain data. */
 import type { Actor, SendCommand } from "./commands.ts";
 import { err, ok, type Result } from "../protocol/errors.ts";
+import { contentRefused, type ContentFilter } from "./contentFilter.ts";
 import { makeMessageId, seqIdOf } from "./messageId.ts";
 import type { LogRow, Random, RoomStore } from "./ports.ts";
 import { MEMBER, WORLD, type ConversationState, type MemberState, type StoredMessage } from "./records.ts";
@@ -76,6 +77,7 @@ export function decideSend(
   head: LogHead,
   now: number,
   random: Random,
+  filter: ContentFilter,
 ): Result<{ row: LogRow; fresh: boolean }> {
   const hash = payloadHash(command);
   const earlier = store.findSend(command.actor.userId, command.clientMsgId);
@@ -89,6 +91,9 @@ export function decideSend(
   }
   if (command.messageType === "system" && !command.actor.isAdmin) {
     return err({ name: "PERMISSION_DENIED", detail: "system message" });
+  }
+  if (contentRefused(filter, state.type, command.content)) {
+    return err({ name: "CONTENT_REJECTED" });
   }
   const mentions = [...new Set(command.mentions ?? [])];
   if (state.type !== WORLD) {

@@ -19,6 +19,7 @@ import {
 import type { UserRow } from "../repo/types.ts";
 import { addressOf, background, fail, newRouter, type Ctx } from "./context.ts";
 import { presentConversation, presentSelf } from "./present.ts";
+import { acceptNames } from "./names.ts";
 import { answer, body, optionalBody, refusals } from "./route.ts";
 import { signedIn } from "./signedIn.ts";
 import { worldView } from "./views.ts";
@@ -38,14 +39,19 @@ auth.openapi(
     tags,
     summary: "Make an account",
     request: { body: body(RegisterBody) },
-    responses: { 201: answer(AuthAnswer, "Signed in"), ...refusals("CONFLICT") },
+    responses: { 201: answer(AuthAnswer, "Signed in"), ...refusals("CONFLICT", "CONTENT_REJECTED") },
   }),
   async (c) => {
-    const { repo, brakes, clock } = c.get("services");
+    const services = c.get("services");
+    const { repo, brakes, clock } = services;
     const wish = c.req.valid("json");
     const braked = await brakes.registration(addressOf(c));
     if (!braked.ok) {
       return fail(c, braked.fault);
+    }
+    const named = acceptNames(services, { username: wish.username, displayName: wish.displayName });
+    if (!named.ok) {
+      return fail(c, named.fault);
     }
     const passwordHash = await hashPassword(wish.password);
     const now = clock.now();
@@ -199,10 +205,14 @@ auth.openapi(
     summary: "A guest becomes a user and keeps id and history",
     ...signedIn,
     request: { body: body(UpgradeBody) },
-    responses: { 200: answer(AuthAnswer, "Signed in as the user"), ...refusals("UNAUTHENTICATED", "CONFLICT") },
+    responses: {
+      200: answer(AuthAnswer, "Signed in as the user"),
+      ...refusals("UNAUTHENTICATED", "CONFLICT", "CONTENT_REJECTED"),
+    },
   }),
   async (c) => {
-    const { repo, brakes, clock, session } = c.get("services");
+    const services = c.get("services");
+    const { repo, brakes, clock, session } = services;
     const { actor, deviceId } = c.get("viewer");
     const wish = c.req.valid("json");
     if (!actor.isGuest) {
@@ -211,6 +221,10 @@ auth.openapi(
     const braked = await brakes.registration(addressOf(c));
     if (!braked.ok) {
       return fail(c, braked.fault);
+    }
+    const named = acceptNames(services, { username: wish.username, displayName: wish.displayName });
+    if (!named.ok) {
+      return fail(c, named.fault);
     }
     const { password, ...account } = wish;
     const passwordHash = await hashPassword(password);

@@ -4,7 +4,9 @@
 import { embeddedCache } from "../cache/embedded.ts";
 import type { Cache } from "../cache/types.ts";
 import type { RoomView } from "../domain/commands.ts";
+import type { ContentFilter } from "../domain/contentFilter.ts";
 import { systemClock, type Clock } from "../platform/clock.ts";
+import { contentFilterOf } from "../platform/contentFilter.ts";
 import type { RoomRpc, SessionRpc } from "../platform/rpc.ts";
 import type { Settings } from "../platform/settings.ts";
 import { roomOf, sessionOf, shardOf, type Upgradable } from "../platform/stubs.ts";
@@ -22,6 +24,8 @@ export interface Services {
   readonly tokens: AccessTokens;
   readonly clock: Clock;
   readonly brakes: Brakes;
+  /** For names that everybody sees; a room has its own for what is said in it. */
+  readonly content: ContentFilter;
   room(conversationId: string): RoomRpc;
   session(userId: string): SessionRpc & Upgradable;
   /** The shard that this user reads a big room through. */
@@ -44,6 +48,7 @@ export function servicesOf(env: Env, settings: Settings): Services {
     tokens: accessTokens(settings.jwtKeys, settings.limits.accessTokenMs),
     clock: systemClock,
     brakes: brakesOf(env),
+    content: contentFilterOf(env),
     room: (conversationId) => roomOf(env, conversationId),
     session: (userId) => sessionOf(env, userId),
     shard: (conversationId, userId) => shardOf(env, conversationId, userId, settings.worldShards),

@@ -12,6 +12,7 @@ import {
 } from "../protocol/rest.ts";
 import { SelfUser, User } from "../protocol/things.ts";
 import { background, fail, newRouter } from "./context.ts";
+import { acceptNames } from "./names.ts";
 import { presentSelf, presentUser } from "./present.ts";
 import { answer, body, refusals } from "./route.ts";
 import { signedIn } from "./signedIn.ts";
@@ -43,14 +44,23 @@ users.openapi(
     summary: "Change the own profile",
     ...signedIn,
     request: { body: body(ProfileBody) },
-    responses: { 200: answer(SelfUser, "The account"), ...refusals("UNAUTHENTICATED", "USER_NOT_FOUND") },
+    responses: {
+      200: answer(SelfUser, "The account"),
+      ...refusals("UNAUTHENTICATED", "USER_NOT_FOUND", "CONTENT_REJECTED"),
+    },
   }),
   async (c) => {
-    const { repo, clock, session, publishEvents } = c.get("services");
+    const services = c.get("services");
+    const { repo, clock, session, publishEvents } = services;
     const { userId } = c.get("viewer").actor;
+    const wish = c.req.valid("json");
+    const named = acceptNames(services, { displayName: wish.displayName });
+    if (!named.ok) {
+      return fail(c, named.fault);
+    }
     const now = clock.now();
     await session(userId).watchOutbox();
-    const changed = await repo.users.updateProfile(userId, c.req.valid("json"), newId(now), now);
+    const changed = await repo.users.updateProfile(userId, wish, newId(now), now);
     if (!changed.ok) {
       return fail(c, changed.fault);
     }

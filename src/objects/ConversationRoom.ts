@@ -24,6 +24,7 @@ import { RoomCore, type RoomEffect } from "../domain/room.ts";
 import { addMembers, createConversation, markRead, removeMember } from "../domain/roomChanges.ts";
 import { requireMember } from "../domain/membership.ts";
 import { systemClock } from "../platform/clock.ts";
+import { contentFilterOf } from "../platform/contentFilter.ts";
 import { messagesFrame } from "../platform/frameText.ts";
 import type { RoomRpc } from "../platform/rpc.ts";
 import { settingsOf } from "../platform/settings.ts";
@@ -54,11 +55,18 @@ export class ConversationRoom extends DurableObject<Env> implements RoomRpc {
     const { limits, cacheShards } = settingsOf(env);
     this.#cache = embeddedCache(env, cacheShards);
     const store = new RoomSqlStore(ctx.storage);
-    this.#core = new RoomCore(ctx.id.name ?? "", store, Math.random, systemClock.now(), {
-      directDelivery: limits.directFanout,
-      dedupeWindowMs: limits.dedupeMs,
-      hotMessages: limits.hotMessages,
-    });
+    this.#core = new RoomCore(
+      ctx.id.name ?? "",
+      store,
+      Math.random,
+      systemClock.now(),
+      {
+        directDelivery: limits.directFanout,
+        dedupeWindowMs: limits.dedupeMs,
+        hotMessages: limits.hotMessages,
+      },
+      contentFilterOf(env),
+    );
     this.#door = new DirectDoor({
       conversationId: this.#core.conversationId,
       areFriends: (a, b) => repositories(env).friends.areFriends(a, b),

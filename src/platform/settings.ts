@@ -4,6 +4,7 @@
  */
 import * as z from "zod";
 import type { Rate } from "../domain/rate.ts";
+import { DEFAULT_CONTENT_WORDS } from "./contentWords.ts";
 
 const KIB = 1024;
 const SECOND_MS = 1000;
@@ -87,7 +88,21 @@ const settingsSchema = z.object({
   CACHE_SHARDS: whole(1, 1, 256),
   /** Leaves of the world room, about 2,000 readers each (DESIGN section 2): 4 serve the 8,000 sockets of its targets. */
   WORLD_SHARDS: whole(4, 1, 1000),
+  /** What is said in the world room, and names: checked, or not. */
+  CONTENT_FILTER: choice("on", "off"),
 });
+
+/** A variable holds 5 KB on Cloudflare, so a longer list is spread over several, whose names begin so. */
+const CONTENT_WORDS = "CONTENT_WORDS";
+
+/** The list of words of the content filter: all variables of that name together, or the built-in list. */
+function contentWordsIn(env: object): string {
+  const parts = Object.entries(env).filter(
+    ([name, value]) => name.startsWith(CONTENT_WORDS) && typeof value === "string",
+  );
+  const text = parts.map(([, value]) => String(value)).join("\n");
+  return text.trim() === "" ? DEFAULT_CONTENT_WORDS : text;
+}
 
 /** One signing key: the first of the list signs, all of them verify. */
 export interface JwtKey {
@@ -107,6 +122,10 @@ export interface Settings {
   readonly upstream: "direct" | "topic";
   readonly cacheShards: number;
   readonly worldShards: number;
+  /** `false`: whatever is said anywhere, and any name, passes. */
+  readonly contentFilter: boolean;
+  /** The list for `readWordList`. */
+  readonly contentWords: string;
   readonly limits: Limits;
 }
 
@@ -157,6 +176,8 @@ export function parseSettings(env: object): SettingsResult {
       upstream: named.data.UPSTREAM,
       cacheShards: named.data.CACHE_SHARDS,
       worldShards: named.data.WORLD_SHARDS,
+      contentFilter: named.data.CONTENT_FILTER === "on",
+      contentWords: contentWordsIn(env),
       limits: toLimits(limits.data),
     },
   };
