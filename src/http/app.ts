@@ -6,6 +6,9 @@ import { HTTPException } from "hono/http-exception";
 import { routePath } from "hono/route";
 import { faultOfThrown } from "../platform/failures.ts";
 import { describeError, errorFrames, log } from "../telemetry/log.ts";
+import { ADMIN_KEY_SCHEME } from "./admin/access.ts";
+import { adminOperation } from "./admin/operation.ts";
+import { adminUsers } from "./admin/users.ts";
 import { auth } from "./auth.ts";
 import { fail, newRouter, type Ctx } from "./context.ts";
 import { blocks } from "./blocks.ts";
@@ -35,7 +38,11 @@ app.use("/api/*", jsonBody);
 for (const resource of [auth, users, friends, blocks, conversations, members, messages, sync]) {
   app.route("/api", resource);
 }
+for (const resource of [adminUsers, adminOperation]) {
+  app.route("/api", resource);
+}
 app.route("/", ws);
+app.openAPIRegistry.registerComponent("securitySchemes", ADMIN_KEY_SCHEME.name, ADMIN_KEY_SCHEME.component);
 app.openAPIRegistry.registerComponent("securitySchemes", SECURITY_SCHEME.name, SECURITY_SCHEME.component);
 app.route(
   "/",

@@ -22,15 +22,15 @@ export type Ctx = Context<HttpEnv>;
 
 /** What a path leads to nothing by, when one of its ids cannot be one: the same as an id that nothing has. */
 const NOTHING_BEHIND: readonly (readonly [pattern: RegExp, name: ErrorName])[] = [
-  [/^\/api\/conversations\/[^/]+\/messages\//, "MESSAGE_NOT_FOUND"],
+  [/^\/api(?:\/admin)?\/conversations\/[^/]+\/messages\//, "MESSAGE_NOT_FOUND"],
   [/^\/api\/conversations\/[^/]+\/members\//, "USER_NOT_FOUND"],
-  [/^\/api\/conversations\//, "CONVERSATION_NOT_FOUND"],
-  [/^\/api\/users\/(?!me\/)/, "USER_NOT_FOUND"],
+  [/^\/api(?:\/admin)?\/conversations\//, "CONVERSATION_NOT_FOUND"],
+  [/^\/api(?:\/admin)?\/users\/(?!me\/)/, "USER_NOT_FOUND"],
 ];
 
 function nothingBehind(c: Ctx, wrongParameter: PropertyKey | undefined): ErrorName {
   // The first id of such a path is the conversation's, whatever comes behind it.
-  const isConversation = wrongParameter === "id" && c.req.path.startsWith("/api/conversations/");
+  const isConversation = wrongParameter === "id" && /^\/api(?:\/admin)?\/conversations\//.test(c.req.path);
   const found = NOTHING_BEHIND.find(([pattern]) => pattern.test(c.req.path));
   return isConversation ? "CONVERSATION_NOT_FOUND" : (found?.[1] ?? "NOT_FOUND");
 }

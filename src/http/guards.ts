@@ -51,7 +51,7 @@ export const crossOrigin = createMiddleware<HttpEnv>(async (c, next) => {
   const handler = cors({
     origin: corsOrigins.includes("*") ? "*" : [...corsOrigins],
     allowMethods: ["GET", "POST", "PUT", "PATCH", "DELETE"],
-    allowHeaders: ["Authorization", "Content-Type", "X-Request-Id"],
+    allowHeaders: ["Authorization", "Content-Type", "X-Request-Id", "X-Admin-Key"],
     exposeHeaders: ["X-Request-Id", "Retry-After"],
     maxAge: CORS_MAX_AGE_S,
   });

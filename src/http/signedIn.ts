@@ -3,7 +3,7 @@ import { createMiddleware } from "hono/factory";
 import type { AccessClaims } from "../platform/tokens.ts";
 import { bearerToken } from "../platform/tokens.ts";
 import { err, type Result } from "../protocol/errors.ts";
-import { fail, type HttpEnv, type Viewer } from "./context.ts";
+import { fail, type Ctx, type HttpEnv, type Viewer } from "./context.ts";
 import type { Services } from "./services.ts";
 
 /** Name of the security scheme in the OpenAPI document. */
@@ -25,16 +25,18 @@ export async function admit(services: Services, claims: AccessClaims): Promise<R
   };
 }
 
-/** Lets only calls with a good access token pass, and puts the viewer into the context. */
-const requireViewer = createMiddleware<HttpEnv>(async (c, next) => {
+/** Who calls, by the access token in the header. */
+export async function viewerOf(c: Ctx): Promise<Result<Viewer>> {
   const services = c.get("services");
   const token = bearerToken(c.req.header("Authorization") ?? null);
   const claims =
     token === null ? err({ name: "UNAUTHENTICATED" }) : await services.tokens.verify(token, services.clock.now());
-  if (!claims.ok) {
-    return fail(c, claims.fault);
-  }
-  const viewer = await admit(services, claims.value);
+  return claims.ok ? admit(services, claims.value) : claims;
+}
+
+/** Lets only calls with a good access token pass, and puts the viewer into the context. */
+const requireViewer = createMiddleware<HttpEnv>(async (c, next) => {
+  const viewer = await viewerOf(c);
   if (!viewer.ok) {
     return fail(c, viewer.fault);
   }

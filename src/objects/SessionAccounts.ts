@@ -1,5 +1,6 @@
 /** Devices and refresh tokens of one user: the rules of `src/domain/devices.ts`, and closing sockets. */
 import { createHash } from "node:crypto";
+import { afterTold, type Ban } from "../domain/ban.ts";
 import { rotate, signIn, type DeviceLimits, type DeviceRow } from "../domain/devices.ts";
 import { systemClock } from "../platform/clock.ts";
 import { newId, randomToken } from "../platform/ids.ts";
@@ -62,6 +63,10 @@ export class SessionAccounts {
   }
 
   signIn(user: SignInUser, wish: DeviceWish): Result<SignedIn> {
+    if (this.#store.fact("ban")?.banned === true) {
+      // Banned between the look into SQL and this call.
+      return err({ name: "BANNED" });
+    }
     const token = this.#newToken();
     const now = systemClock.now();
     const { device, replaced } = this.#store.transaction(() => {
@@ -122,6 +127,31 @@ export class SessionAccounts {
     this.#store.transaction(() => this.#store.deleteDevice(deviceId));
     this.#close(deviceId, "UNAUTHENTICATED");
     return ok(undefined);
+  }
+
+  /** An admin's decision. What is known already changes nothing. */
+  setBan(told: Ban): void {
+    const next = afterTold(this.#store.fact("ban"), told);
+    if (next === undefined) {
+      return;
+    }
+    this.#store.transaction(() => this.#store.saveFact("ban", next));
+    if (next.banned) {
+      this.signOutAll("BANNED");
+    }
+  }
+
+  /** Every device at once: tokens die, sockets close with this error's code. */
+  signOutAll(name: ErrorName): void {
+    const deviceIds = this.#store.devices().map((row) => row.deviceId);
+    this.#store.transaction(() => {
+      for (const deviceId of deviceIds) {
+        this.#store.deleteDevice(deviceId);
+      }
+    });
+    for (const deviceId of deviceIds) {
+      this.#close(deviceId, name);
+    }
   }
 
   /** A guest became a user, or a role changed: sockets that are open know it at once. */

@@ -1,4 +1,5 @@
 /** A user's durable memory: devices, refresh tokens, and a few facts. */
+import type { Ban } from "../domain/ban.ts";
 import type { DeviceRow, DeviceStore, RefreshRow } from "../domain/devices.ts";
 import { ObjectSchema } from "../platform/objectSchema.ts";
 
@@ -36,12 +37,13 @@ function toDevice(row: DeviceColumns): DeviceRow {
   };
 }
 
-/** Facts by name: `account` (who the user is), `presence`, `worldReadSeqId`, `outboxWatch`. */
+/** Facts by name: `account` (who the user is), `presence`, `worldReadSeqId`, `outboxWatch`, `ban`. */
 export type SessionFacts = {
   account: { userId: string; isGuest: boolean; role: "user" | "admin" };
   presence: { online: boolean; awaySince: number };
   worldReadSeqId: number;
   outboxWatch: boolean;
+  ban: Ban;
 };
 
 export class SessionSqlStore implements DeviceStore {

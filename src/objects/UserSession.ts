@@ -5,6 +5,7 @@
  */
 import { DurableObject } from "cloudflare:workers";
 import { embeddedCache } from "../cache/embedded.ts";
+import type { Ban } from "../domain/ban.ts";
 import type { Actor, SendCommand } from "../domain/commands.ts";
 import { HEARTBEAT_SECONDS } from "../domain/presence.ts";
 import { fullBucket, takeToken } from "../domain/rate.ts";
@@ -213,6 +214,14 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
 
   removeDevice(deviceId: string): Promise<Result<void>> {
     return Promise.resolve(this.#accounts.removeDevice(deviceId));
+  }
+
+  setBan(ban: Ban): Promise<void> {
+    return Promise.resolve(this.#accounts.setBan(ban));
+  }
+
+  kick(): Promise<void> {
+    return Promise.resolve(this.#accounts.signOutAll("UNAUTHENTICATED"));
   }
 
   admit(deviceId: string, issuedAtMs: number): Promise<Result<{ isGuest: boolean; role: "user" | "admin" }>> {

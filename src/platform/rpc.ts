@@ -12,6 +12,7 @@ import type {
   RoomView,
   SendCommand,
 } from "../domain/commands.ts";
+import type { Ban } from "../domain/ban.ts";
 import type { MemberState, StoredMessage } from "../domain/records.ts";
 import type { ErrorName, Result } from "../protocol/errors.ts";
 import type { Device, Message } from "../protocol/things.ts";
@@ -101,6 +102,10 @@ export interface SessionRpc {
   devices(currentDeviceId: string): Promise<Device[]>;
   /** NOT_FOUND when there is no such device. Its sockets close, its tokens die. */
   removeDevice(deviceId: string): Promise<Result<void>>;
+  /** Sets or lifts a ban; an older decision than the known one changes nothing. A ban signs every device out (close 4017). */
+  setBan(ban: Ban): Promise<void>;
+  /** Signs every device out: sockets close (4006), all tokens die. Signing in again is allowed. */
+  kick(): Promise<void>;
   /** Asked for every authenticated REST call: device alive, not banned, within the rate. */
   admit(deviceId: string, issuedAtMs: number): Promise<Result<{ isGuest: boolean; role: "user" | "admin" }>>;
   /** Guest became a user, or role changed: kept with the devices. */

@@ -40,7 +40,7 @@ describe("topics", () => {
 describe("events", () => {
   /** Written down a second time on purpose: other consumers depend on it. Source: DESIGN section 4 "Bus". */
   const CONTRACT = {
-    "gochat.user-events": ["user.online", "user.offline", "user.profile.updated"],
+    "gochat.user-events": ["user.online", "user.offline", "user.profile.updated", "user.banned", "user.unbanned"],
     "gochat.friend-events": [
       "friend.request.sent",
       "friend.request.accepted",

@@ -71,6 +71,7 @@ function event<Type extends string, Parts extends Subject, Payload extends z.Zod
 }
 
 const byUser = { user_id: UserId };
+const byAdmin = { user_id: UserId, operator_id: UserId };
 const betweenUsers = { user_id: UserId, target_user_id: UserId };
 const inConversation = { conversation_id: ConversationId };
 const byOperator = { conversation_id: ConversationId, operator_id: UserId };
@@ -86,6 +87,9 @@ export const EVENTS = {
     event("user.online", byUser, { last_seen_at: TimeMs }),
     event("user.offline", byUser, { last_seen_at: TimeMs }),
     event("user.profile.updated", byUser, { user: User }),
+    // By an admin, at that time.
+    event("user.banned", byAdmin, { at: TimeMs }),
+    event("user.unbanned", byAdmin, { at: TimeMs }),
   ]),
   // `user_id` is the one who acts; `user` is their profile.
   "gochat.friend-events": z.discriminatedUnion("event_type", [

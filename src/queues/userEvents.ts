@@ -1,12 +1,19 @@
 /** `gochat.user-events`: what a user's coming, going and profile mean for others. */
+import { sessionOf } from "../platform/stubs.ts";
 import type { EventHandler } from "./events.ts";
 
-export const onUserEvent: EventHandler<"gochat.user-events"> = (event) => {
+export const onUserEvent: EventHandler<"gochat.user-events"> = (event, env) => {
   switch (event.event_type) {
     // Presence of friends and caches of profiles follow these; nothing reads them yet.
     case "user.online":
     case "user.offline":
     case "user.profile.updated":
       return Promise.resolve();
+    case "user.banned":
+    case "user.unbanned": {
+      // The request that banned has told the user's object already; this is for when it died before it could.
+      const banned = event.event_type === "user.banned";
+      return sessionOf(env, event.user_id ?? "").setBan({ banned, at: event.payload.at });
+    }
   }
 };

@@ -2,6 +2,7 @@
 import { sql } from "drizzle-orm";
 import { systemClock, type Clock } from "../platform/clock.ts";
 import { d1Blocks } from "./blocks.ts";
+import { d1Admin } from "./admin.ts";
 import { d1Conversations } from "./conversations.ts";
 import { guarded, openD1 } from "./d1.ts";
 import { d1Friends } from "./friends.ts";
@@ -21,6 +22,7 @@ export function repositories(env: Pick<Env, "DB">, clock: Clock = systemClock): 
     persistence: d1Records(db, clock),
     outbox: d1Outbox(db),
     deadLetters: d1DeadLetters(db),
+    admin: d1Admin(db),
     async ping() {
       try {
         await guarded(() => db.run(sql`SELECT 1`));

@@ -5,6 +5,7 @@
 import type { ConversationState, Role, RoomRecord, StoredMessage } from "../domain/records.ts";
 import type { Result } from "../protocol/errors.ts";
 import type { FriendRequest, User } from "../protocol/things.ts";
+import type { AdminRepo } from "./adminTypes.ts";
 
 /** An account as stored. */
 export interface UserRow {
@@ -75,8 +76,6 @@ export interface UserRepo {
   replaceHash(userId: string, oldHash: string, newHash: string, now: number): Promise<void>;
   /** Accounts (no guests, no banned) whose user name or display name begins with `prefix`, by user name. */
   search(prefix: string, page: PageRequest): Promise<Result<Page<UserRow>>>;
-  /** Sets or lifts a ban; `false` when there is no such user. */
-  setBanned(userId: string, bannedAt: number | null, now: number): Promise<boolean>;
 }
 
 /** What asking for friendship led to. */
@@ -238,6 +237,7 @@ export interface Repo {
   readonly persistence: PersistenceRepo;
   readonly outbox: OutboxRepo;
   readonly deadLetters: DeadLetterRepo;
+  readonly admin: AdminRepo;
   /** Whether SQL answers at all. */
   ping(): Promise<boolean>;
 }

@@ -139,13 +139,6 @@ export function d1Users(db: Db): UserRepo {
       );
       return ok(pageOf(rows, page.limit, (row) => [row.usernameLower], toUserRow));
     },
-
-    async setBanned(userId, bannedAt, now) {
-      const result = await guarded(() =>
-        db.update(users).set({ bannedAt, updatedAt: now }).where(eq(users.userId, userId)).run(),
-      );
-      return changesOf(result) > 0;
-    },
   };
 }
 
@@ -179,8 +172,8 @@ export function toUserRow(row: StoredUser): UserRow {
 }
 
 /** A range instead of LIKE: it uses the index, and `%` or `_` in a search are ordinary characters. */
-function beginsWith(
-  column: typeof users.usernameLower | typeof users.displayNameLower,
+export function beginsWith(
+  column: typeof users.usernameLower | typeof users.displayNameLower | typeof users.emailLower,
   prefix: string,
 ): SQL | undefined {
   return and(gte(column, prefix), lt(column, `${prefix}\u{10FFFF}`));

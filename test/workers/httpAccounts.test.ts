@@ -134,14 +134,6 @@ describe("logging in", () => {
     expect(shapes[0]).toMatch(/^401 .*UNAUTHENTICATED/);
   });
 
-  it("tells a banned user so, but only after the right password", async ({ expect }) => {
-    const { user } = await register();
-    await repositories(env).users.setBanned(user.userId, Date.now(), Date.now());
-    expect((await login(user.username, "wrong password")).error?.name).toBe("UNAUTHENTICATED");
-    const banned = await login(user.username, PASSWORD);
-    expect([banned.response.status, banned.error?.name]).toEqual([403, "BANNED"]);
-  });
-
   it("hashes again when the parameters have changed", async ({ expect }) => {
     const { user } = await register();
     const { scryptSync } = await import("node:crypto");

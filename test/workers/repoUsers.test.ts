@@ -1,5 +1,6 @@
 import { env } from "cloudflare:workers";
 import { describe, it } from "vitest";
+import { SYSTEM_USER_ID } from "../../src/domain/systemUser.ts";
 import { newId } from "../../src/platform/ids.ts";
 import { EVENTS } from "../../src/protocol/events.ts";
 import { repositories } from "../../src/repo/index.ts";
@@ -153,7 +154,7 @@ describe("users", () => {
     }
     await created({ username: `${prefix}guest`, isGuest: true });
     const banned = await created({ username: `${prefix}banned` });
-    expect(await repo.users.setBanned(banned.userId, NOW, NOW)).toBe(true);
+    await env.DB.prepare("UPDATE users SET banned_at = ? WHERE user_id = ?").bind(NOW, banned.userId).run();
     await created({ username: freshName("other") });
 
     const found = async (cursor?: string): Promise<[string[], string | null]> => {
@@ -174,13 +175,48 @@ describe("users", () => {
     }
   });
 
-  it("bans and lifts bans", async ({ expect }) => {
+  it("bans and lifts bans, each with its event and its row in the audit", async ({ expect }) => {
     const user = await created();
-    expect(await repo.users.setBanned(user.userId, NOW + 5, NOW + 5)).toBe(true);
-    expect((await repo.users.byId(user.userId))?.bannedAt).toBe(NOW + 5);
-    expect(await repo.users.setBanned(user.userId, null, NOW + 6)).toBe(true);
+    const act = (userId: string, banned: boolean, at: number) => ({
+      userId,
+      banned,
+      eventId: newId(at),
+      audit: {
+        auditId: newId(at),
+        actor: "key",
+        operatorId: SYSTEM_USER_ID,
+        action: banned ? ("user.ban" as const) : ("user.unban" as const),
+        targetKind: "user" as const,
+        targetId: userId,
+        reason: "why",
+        createdAt: at,
+      },
+    });
+    const acts = [act(user.userId, true, NOW + 5), act(user.userId, true, NOW + 6), act(user.userId, false, NOW + 7)];
+    const bannedAt = [];
+    for (const one of acts) {
+      const done = await repo.admin.setBan(one);
+      bannedAt.push(done.ok ? done.value.bannedAt : done.fault.name);
+    }
+    expect(bannedAt).toEqual([NOW + 5, NOW + 5, null]);
     expect((await repo.users.byId(user.userId))?.bannedAt).toBeNull();
-    expect(await repo.users.setBanned("nobody", NOW, NOW)).toBe(false);
+    const left = await repo.outbox.pending(user.userId, 10);
+    expect(left.map((row) => EVENTS["gochat.user-events"].parse(JSON.parse(row.body)))).toMatchObject([
+      { event_type: "user.banned", user_id: user.userId, operator_id: SYSTEM_USER_ID, payload: { at: NOW + 5 } },
+      { event_type: "user.banned", payload: { at: NOW + 6 } },
+      { event_type: "user.unbanned", payload: { at: NOW + 7 } },
+    ]);
+    const book = await repo.admin.auditLog({ limit: 3 });
+    expect(book.ok && book.value.items.map((row) => row.auditId)).toEqual(
+      acts.map((one) => one.audit.auditId).toReversed(),
+    );
+
+    const nobody = act(newId(NOW), true, NOW + 8);
+    expect(await repo.admin.setBan(nobody)).toMatchObject({ ok: false, fault: { name: "USER_NOT_FOUND" } });
+    expect(await repo.outbox.pending(nobody.userId, 10)).toEqual([]);
+    expect(await repo.admin.auditLog({ limit: 1 })).toMatchObject({
+      value: { items: [{ auditId: acts[2]?.audit.auditId, reason: "why", targetKind: "user", actor: "key" }] },
+    });
   });
 
   it("takes hostile text for text", async ({ expect }) => {

@@ -1,0 +1,46 @@
+/** The book of admin acts: who did what to whom, and why. A row comes with the act, in one transaction where the act is SQL. */
+import { newId } from "../../platform/ids.ts";
+import type { Result } from "../../protocol/errors.ts";
+import type { AuditEntry } from "../../protocol/rest.ts";
+import type { AuditDraft, AuditRow } from "../../repo/adminTypes.ts";
+import { describeError, log } from "../../telemetry/log.ts";
+import type { Ctx } from "../context.ts";
+import { nameOfActor } from "./access.ts";
+
+/** The row of what the viewer is about to do. */
+export function auditOf(c: Ctx, act: Pick<AuditDraft, "action" | "targetKind" | "targetId" | "reason">): AuditDraft {
+  const { actor } = c.get("viewer");
+  const createdAt = c.get("services").clock.now();
+  return { ...act, auditId: newId(createdAt), actor: nameOfActor(actor), operatorId: actor.userId, createdAt };
+}
+
+/**
+ * An act that is not SQL, with its row written first: what cannot be put down is not done. A refused act takes its row back;
+ * when the process dies in between, the row stays, which for such a book is the right side to err on.
+ */
+export async function audited<T>(c: Ctx, draft: AuditDraft, act: () => Promise<Result<T>>): Promise<Result<T>> {
+  const { admin } = c.get("services").repo;
+  await admin.audit(draft);
+  const done = await act();
+  if (!done.ok) {
+    await admin.withdrawAudit(draft.auditId).catch((error: unknown) => {
+      log("warn", "the audit row of a refused act stays", {
+        requestId: c.get("requestId"),
+        error: describeError(error),
+      });
+    });
+  }
+  return done;
+}
+
+export function presentAudit(row: AuditRow): AuditEntry {
+  return {
+    id: row.auditId,
+    at: row.createdAt,
+    actor: row.actor,
+    action: row.action,
+    targetId: row.targetId,
+    ...(row.reason === null ? {} : { reason: row.reason }),
+    ...(row.targetKind === "user" ? { userId: row.targetId } : {}),
+  };
+}
