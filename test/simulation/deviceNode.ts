@@ -17,6 +17,8 @@ export class DeviceNode {
   #queue: ClientEffect[] = [];
   #running = false;
   #timerAt = Infinity;
+  /** Last sequence shown, by conversation: the ledger's. */
+  readonly emitted = new Map<string, number>();
   /** Finished the sync of its present connection. */
   synced = false;
 

@@ -1,6 +1,5 @@
 /** After the faults: the system must come to rest by itself, and then everybody must have everything. */
 import { WORLD_ROOM_ID } from "../../src/domain/records.ts";
-import type { DeviceNode } from "./deviceNode.ts";
 import { SECOND } from "./kernel.ts";
 import { check, type Truth } from "./ledger.ts";
 import type { RoomNode } from "./roomNode.ts";
@@ -134,7 +133,7 @@ function readersHaveAll(sim: Sim, truth: Truth, asked: boolean): void {
     const excused = !asked && truth.id === WORLD_ROOM_ID && sim.ledger.excused.has(device.user.name);
     const changed = !asked && (member?.changes ?? 0) > 0;
     if (here && !changed && !excused && truth.head > 0) {
-      const cursor = reached(sim, device, truth.id);
+      const cursor = device.emitted.get(truth.id) ?? 0;
       check(
         cursor === truth.head,
         `every reader has everything, ${asked ? "after a reconnect" : "without being asked"}`,
@@ -142,10 +141,6 @@ function readersHaveAll(sim: Sim, truth: Truth, asked: boolean): void {
       );
     }
   }
-}
-
-function reached(sim: Sim, device: DeviceNode, id: string): number {
-  return sim.ledger.emitted.get(`${device.name} ${id}`) ?? 0;
 }
 
 function unreadIsRight(sim: Sim, truth: Truth): void {

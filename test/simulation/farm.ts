@@ -4,7 +4,7 @@ import { FAULT_NAMES, noFaults, type FaultCounts } from "./faults.ts";
 import type { SeedResult } from "./runSeed.ts";
 
 /** Sends of one seed: short runs have more ends, and the end is where a lost message shows. */
-export const SENDS_A_SEED = 250;
+export const SENDS_A_SEED = 400;
 
 /** One thing for a thread to do: `seeds` of them in turn (one if absent), until one fails; its last result is the answer. */
 export type Job = { seed: number; sends: number; seeds?: number; bug?: string };
@@ -72,14 +72,14 @@ export function total(results: readonly SeedResult[]): Totals {
 }
 
 /** A failed seed as a person reads it: itself, the event, and what came before. */
-export function describeFailure({ seed, sends, failure }: SeedResult): string {
+export function describeFailure({ seed, wanted, failure }: SeedResult): string {
   return failure === undefined
     ? `seed ${seed}: nothing wrong`
     : [
-        `seed ${seed} with ${sends} sends broke "${failure.oracle}" at event ${failure.event}:`,
+        `seed ${seed} of ${wanted} sends broke "${failure.oracle}" at event ${failure.event}:`,
         failure.detail,
         "the last events before it:",
         ...failure.history,
-        `again: npm run simulate -- --seed ${seed} --seeds 1 --sends ${sends}`,
+        `again: npm run simulate -- --seed ${seed} --seeds 1 --sends ${wanted}`,
       ].join("\n");
 }

@@ -280,7 +280,7 @@ export class RoomNode extends Peer {
     const { from, to, messages } = effect;
     const sim = this.#sim;
     for (const userId of effect.userIds) {
-      sim.ledger.leaves(this.id, userId, messages);
+      sim.ledger.leaves(userId, messages);
       const user = sim.user(userId);
       call<number>(
         sim,

@@ -8,6 +8,8 @@ import { Workload } from "./workload.ts";
 
 export type SeedResult = {
   seed: number;
+  /** Sends that were asked for; fewer were made when the run broke off. */
+  wanted: number;
   sends: number;
   acks: number;
   refused: number;
@@ -62,6 +64,7 @@ export function runSeed(seed: number, sends: number, options: RunOptions = {}): 
   uproot?.();
   return {
     seed,
+    wanted: sends,
     sends: sim.ledger.submissions.size,
     acks: sim.ledger.acks,
     refused: sim.ledger.failures,

@@ -148,9 +148,7 @@ export class UserNode extends Peer {
     range?: { conversationId: string; from: number; to: number },
   ): void {
     const sim = this.#sim;
-    for (const message of messages) {
-      sim.ledger.arrives(this.name, message);
-    }
+    sim.ledger.arrives(this.name, messages);
     const last = messages.at(-1);
     if (range === undefined) {
       this.#heads.note(last?.conversationId ?? "", last?.seqId ?? 0);

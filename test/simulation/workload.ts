@@ -18,12 +18,17 @@ const STORM_EVERY_US = 2 * SECOND;
 /** Share of seeds with a group above the real limit of direct delivery; it costs as much as it has members. */
 const HUGE_CHANCE = 0.01;
 
+/** Share of conversations in which people stop talking early: a lost message shows where no later one leads to it. */
+const QUIET_CHANCE = 0.5;
+
 type Group = { id: string; owner: string; pool: string[] };
 
 export class Workload {
   readonly #sim: Sim;
   readonly #wanted: number;
   readonly #groups: Group[] = [];
+  /** Number of the send after which nobody talks in a conversation any more. */
+  readonly #quietAfter = new Map<string, number>();
   #userIds: string[] = [];
   #conversations = 0;
   #sent = 0;
@@ -42,11 +47,11 @@ export class Workload {
   setUp(): void {
     const sim = this.#sim;
     const { random } = sim;
-    const people = random.between(4, 18);
+    const people = random.between(3, 14);
     this.#userIds = Array.from({ length: people }, (_, n) => `u${String(n).padStart(2, "0")}`);
     this.#drawLimits();
     for (const userId of this.#userIds) {
-      const devices = random.pick([1, 1, 1, 2, 2, 3]);
+      const devices = random.pick([1, 1, 1, 1, 2, 3]);
       for (let n = 0; n < devices; n++) {
         sim.addDevice(userId, `${userId}-${n}`);
       }
@@ -58,7 +63,7 @@ export class Workload {
       }
     }
     for (let n = random.between(2, 6); n > 0; n--) {
-      this.#createGroup(random.between(3, Math.max(3, people)), []);
+      this.#createGroup(random.pick([3, 4, 5, 7, 9, people]), []);
     }
     if (random.chance(HUGE_CHANCE)) {
       const extras = Array.from({ length: ROOM_LIMITS.directDelivery }, (_, n) => `x${String(n).padStart(3, "0")}`);
@@ -156,9 +161,24 @@ export class Workload {
       }
       return;
     }
+    if (this.#isQuiet(id)) {
+      return;
+    }
     for (let left = random.pick([1, 1, 1, 2, 3, 6]); left > 0 && !this.done; left--) {
       this.#send(device, id);
     }
+  }
+
+  /** Never in the first group, so that somebody talks to the end. */
+  #isQuiet(id: string): boolean {
+    const { random } = this.#sim;
+    let after = this.#quietAfter.get(id);
+    if (after === undefined) {
+      const early = id !== this.#groups[0]?.id && random.chance(QUIET_CHANCE);
+      after = early ? random.between(this.#sent, this.#wanted) : this.#wanted;
+      this.#quietAfter.set(id, after);
+    }
+    return this.#sent >= after;
   }
 
   /** Mostly where one is a member; now and then where one no longer is, or not yet. */
