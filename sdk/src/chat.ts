@@ -1,6 +1,7 @@
 /** The client: signs in, keeps a connection, and hands out conversations, friends and events. */
 import { ConversationHandle, type ConversationPorts, type Page } from "./conversation.ts";
 import { ClientCore, type ClientEvent } from "./core/index.ts";
+import { Devices } from "./devices.ts";
 import { Driver } from "./driver.ts";
 import { closedError } from "./errors.ts";
 import { Emitter, type ChatEventName, type ChatEvents, type Connection, type Listener } from "./events.ts";
@@ -47,6 +48,7 @@ const FLUSH_MS = 5_000;
 export class Chat {
   readonly friends: Friends;
   readonly users: Users;
+  readonly devices: Devices;
   readonly #options: ChatOptions;
   readonly #clock: ClientClock;
   readonly #rest: Rest;
@@ -128,6 +130,7 @@ export class Chat {
     };
     this.friends = new Friends(this);
     this.users = new Users(this);
+    this.devices = new Devices(this);
     this.#offWakeup = onWakeup(() => this.retryNow());
     this.#onSettled();
   }

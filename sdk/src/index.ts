@@ -15,6 +15,7 @@ export {
   type SocketConstructor,
   type SocketLike,
 } from "./options.ts";
+export type { Devices } from "./devices.ts";
 export type { Friends, Users } from "./people.ts";
 export type * from "./protocol.ts";
 export type { Accepted, Sent, SentState } from "./sent.ts";

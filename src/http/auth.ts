@@ -186,11 +186,8 @@ auth.openapi(
     const { actor, deviceId } = c.get("viewer");
     const session = c.get("services").session(actor.userId);
     if (c.req.valid("json").everywhere === true) {
-      for (const device of await session.devices(deviceId)) {
-        if (!device.current) {
-          await session.removeDevice(device.deviceId);
-        }
-      }
+      await session.kick();
+      return c.json({}, 200);
     }
     const left = await session.signOut(deviceId);
     return left.ok || left.fault.name === "NOT_FOUND" ? c.json({}, 200) : fail(c, left.fault);

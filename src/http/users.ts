@@ -107,6 +107,21 @@ users.openapi(
 
 users.openapi(
   createRoute({
+    method: "delete",
+    path: "/users/me/sessions",
+    tags,
+    summary: "Log out everywhere: sign all devices out, this one too",
+    ...signedIn,
+    responses: { 200: answer(EmptyAnswer, "Signed out; all sockets are closed"), ...refusals("UNAUTHENTICATED") },
+  }),
+  async (c) => {
+    await c.get("services").session(c.get("viewer").actor.userId).kick();
+    return c.json({}, 200);
+  },
+);
+
+users.openapi(
+  createRoute({
     method: "get",
     path: "/users",
     tags,

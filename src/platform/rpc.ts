@@ -104,7 +104,7 @@ export interface SessionRpc {
   removeDevice(deviceId: string): Promise<Result<void>>;
   /** Sets or lifts a ban; an older decision than the known one changes nothing. A ban signs every device out (close 4017). */
   setBan(ban: Ban): Promise<void>;
-  /** Signs every device out: sockets close (4006), all tokens die. Signing in again is allowed. */
+  /** By an admin, or as "log out everywhere". Signs every device out: sockets close (4006), all tokens die. Signing in again is allowed. */
   kick(): Promise<void>;
   /** Asked for every authenticated REST call: device alive, not banned, within the rate. */
   admit(deviceId: string, issuedAtMs: number): Promise<Result<{ isGuest: boolean; role: "user" | "admin" }>>;

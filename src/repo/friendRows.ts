@@ -4,7 +4,7 @@ import { friendships, outboxEvents } from "../../schema/sqlite.ts";
 import type { Db } from "./d1.ts";
 import { eventBody } from "./outbox.ts";
 
-export const FRIEND_EVENTS = "gochat.friend-events";
+const FRIEND_EVENTS = "gochat.friend-events";
 
 /** One key for a pair of users, whichever comes first. */
 export function pairKey(a: string, b: string): string {

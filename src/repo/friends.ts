@@ -2,10 +2,11 @@
 import { and, asc, desc, eq, gt, inArray, lt, or, sql, type SQL } from "drizzle-orm";
 import { blocks, friendshipRequests, friendships, outboxEvents, users } from "../../schema/sqlite.ts";
 import { err, ok, type Result } from "../protocol/errors.ts";
+import { topicOf } from "../protocol/events.ts";
 import type { FriendRequest, User } from "../protocol/things.ts";
 import { decodeCursor, pageOf } from "./cursor.ts";
 import { changesOf, guarded, idsIn, type Db, type Statement } from "./d1.ts";
-import { endFriendship, FRIEND_EVENTS, isPair, pairKey } from "./friendRows.ts";
+import { endFriendship, isPair, pairKey } from "./friendRows.ts";
 import { eventBody } from "./outbox.ts";
 import { toUserRow } from "./users.ts";
 import type { FriendRepo, NewFriendRequest, RequestOutcome } from "./types.ts";
@@ -197,20 +198,16 @@ function askStatements(db: Db, wish: NewFriendRequest, pair: string): [Statement
         AND r.status = 'rejected' AND r.updated_at > ${now - ASK_AGAIN_AFTER_MS})`,
     )
     .onConflictDoNothing({ target: friendshipRequests.pendingKey });
+  const news = sql`${mine} AND status = 'pending' AND suppressed = 0`;
   return [
     acceptCrossing,
     insertFriendships(db, sql`${mine} AND status = 'accepted'`, now),
     insertRequestEvent(db, sql`${mine} AND status = 'accepted'`, "friend.request.accepted", requester, eventId, now),
     unhide,
     ask,
-    insertRequestEvent(
-      db,
-      sql`${mine} AND status = 'pending' AND suppressed = 0`,
-      "friend.request.sent",
-      requester,
-      eventId,
-      now,
-    ),
+    insertRequestEvent(db, news, "friend.request.sent", requester, eventId, now),
+    // What a push service would tell a target who is away.
+    insertRequestEvent(db, news, "friend.request.new", requester, `${eventId}.new`, now),
   ];
 }
 
@@ -252,12 +249,20 @@ function insertFriendships(db: Db, where: SQL, now: number) {
  * The event of the request that `where` picks, by `actor`. The request in its payload is filled in by SQL, because which
  * one it is becomes known only inside the transaction; a merge patch leaves out what is NULL, as the wire does.
  */
-function insertRequestEvent(db: Db, where: SQL, type: string, actor: User, eventId: string, now: number) {
+function insertRequestEvent(
+  db: Db,
+  where: SQL,
+  type: `friend.request.${"sent" | "accepted" | "rejected" | "new"}`,
+  actor: User,
+  eventId: string,
+  now: number,
+) {
   // A rejection is told without the one who rejects: the requester knows whom they asked.
-  const payload = type === "friend.request.rejected" ? {} : { user: actor };
+  const withActor = type === "friend.request.sent" || type === "friend.request.accepted";
+  const payload = withActor ? { user: actor } : {};
   const frame = eventBody(type, eventId, now, { user_id: actor.userId, payload });
   return db.insert(outboxEvents).select(sql`
-    SELECT ${eventId}, ${actor.userId}, ${FRIEND_EVENTS}, pair_key,
+    SELECT ${eventId}, ${actor.userId}, ${topicOf(type)}, pair_key,
       json_patch(${frame}, json_object(
         'target_user_id', CASE WHEN requester_id = ${actor.userId} THEN target_user_id ELSE requester_id END,
         'payload', json_object('request', json_object('requestId', request_id, 'requesterId', requester_id,

@@ -45,7 +45,15 @@ function decide(requestId: string, actor: User, action: "accept" | "reject", now
 /** Events in the outbox of both users, checked against the schema of the topic. */
 async function eventsOf(...users: User[]) {
   const rows = await Promise.all(users.map((user) => repo.outbox.pending(user.userId, 100)));
-  return rows.flat().map((row) => EVENTS["gochat.friend-events"].parse(JSON.parse(row.body)));
+  const events = rows.flat().filter((row) => row.topic === "gochat.friend-events");
+  return events.map((row) => EVENTS["gochat.friend-events"].parse(JSON.parse(row.body)));
+}
+
+/** What a push service would tell of this user's requests. */
+async function noticesOf(user: User) {
+  const rows = await repo.outbox.pending(user.userId, 100);
+  const notices = rows.filter((row) => row.topic === "gochat.notifications");
+  return notices.map((row) => EVENTS["gochat.notifications"].parse(JSON.parse(row.body)));
 }
 
 async function block(user: User, other: User): Promise<void> {
@@ -83,6 +91,14 @@ describe("friend requests", () => {
         payload: { request: asked.ok ? asked.value.request : {}, user: a },
       },
     ]);
+    expect(await noticesOf(a)).toMatchObject([
+      {
+        event_type: "friend.request.new",
+        user_id: a.userId,
+        target_user_id: b.userId,
+        payload: { request: { requestId } },
+      },
+    ]);
     expect(await repo.friends.areFriends(a.userId, b.userId)).toBe(false);
 
     const accepted = await decide(requestId, b, "accept", NOW + 2000);
@@ -118,6 +134,7 @@ describe("friend requests", () => {
     expect(second).toMatchObject({ ok: true, value: { kind: "existing", request: { message: "first" } } });
     expect(second.ok && second.value.request.requestId).toBe(first.ok && first.value.request.requestId);
     expect(await eventsOf(a, b)).toHaveLength(1);
+    expect(await noticesOf(a)).toHaveLength(1);
   });
 
   it("that cross make friends, one after the other", async ({ expect }) => {
@@ -200,6 +217,7 @@ describe("friend requests", () => {
     const requestId = asked.ok ? asked.value.request.requestId : "";
     expect(await decide(requestId, b, "accept")).toMatchObject({ ok: false, fault: { name: "NOT_FOUND" } });
     expect(await eventsOf(a, b)).toEqual([]);
+    expect(await noticesOf(a)).toEqual([]);
     // Whoever blocks cannot ask either, and is told so.
     expect(await ask(b, a)).toMatchObject({ ok: false, fault: { name: "PERMISSION_DENIED" } });
     expect(await repo.friends.blockedAmong(a.userId, [b.userId, "nobody"])).toEqual([b.userId]);
@@ -262,7 +280,7 @@ describe("friends", () => {
     const [a, b] = await pair();
     await ask(a, b);
     const rows = await repo.outbox.pending(a.userId, 10);
-    expect(rows).toMatchObject([{ topic: "gochat.friend-events" }]);
+    expect(rows).toMatchObject([{ topic: "gochat.friend-events" }, { topic: "gochat.notifications" }]);
     expect((await repo.outbox.backlog()).count).toBeGreaterThan(0);
     await repo.outbox.published(rows.map((row) => row.eventId));
     expect(await repo.outbox.pending(a.userId, 10)).toEqual([]);
