@@ -54,6 +54,8 @@ export function meaning(plan: Plan): string {
   and answers over its socket, the least that a durable answer costs here. **${plan.pairs} pairs**: as many conversations with one message in flight each; the baseline has as many objects.
 - **Groups**: one member sends. A message is delivered when the last of the others has it, and then the next leaves in its place. Deliveries/s are those messages times their readers. The baseline
   is one object that holds all sockets and passes frames on: it stores nothing, acknowledges nothing, and knows no user with several devices.
+- **The bare shape**: [bench/baseline/shape.ts](../bench/baseline/shape.ts), in the same process as the other bare objects. A user's sends go to the room one flight at a time, the room's
+  messages to its members in rounds, as in ours; what the figures of ours lack to it is the price of everything that makes a chat.
 - **World room**: ${number(plan.guests)} guests with two room sockets (\`/ws/rooms/{id}\`) each read; ${WORLD_SENDERS} others send in turn, at a fixed rate. Latency runs from the moment at which a message was *due*,
   whatever held it up, to its arrival, for every single delivery. Complete: every reader got every message. A shard sends one frame in 100 ms, which is part of the latency. The bare object
   broadcasts each message by itself.

@@ -7,6 +7,7 @@ import type { Options } from "./options.ts";
 import { meaning, peers } from "./prose.ts";
 import { figureOf } from "./stats.ts";
 import { IN_FLIGHT, type Plan, STORM_AT_ONCE, WORLD_RATES } from "./plan.ts";
+import { shapeOf } from "./series.ts";
 import type { Results } from "./suites.ts";
 import { compare, number, ourFigure, show, table } from "./table.ts";
 
@@ -36,6 +37,7 @@ export function writePage(run: Run): string {
     ...results.failures.map((failure) => `**Could not be carried through:** ${failure}`),
     ...measured("## Direct messages", direct(results, plan)),
     ...measured("## Groups", groups(results, plan)),
+    ...measured("## What an object for each user costs", shape(results, plan)),
     ...measured(`## World room, ${number(plan.world.readers)} readers`, world(results)),
     ...measured("## Idle sockets and connect storm", idle(results, plan)),
     ...measured("## Counts", counts(results, plan)),
@@ -145,6 +147,32 @@ function groups({ groups: series }: Results, plan: Plan): string {
     CORES_BARE,
   ];
   return table(head, rows);
+}
+
+/** Ours beside the same shape with nothing in it: what an object for each user costs here, and what the rest adds. */
+function shape({ acks, groups: series }: Results, plan: Plan): string {
+  const [alone, pairs] = [acks.chosen(shapeOf("direct")), acks.chosen(shapeOf("pairs"))];
+  const rows = [
+    ...(alone.ours.length === 0 ? [] : [["1 in flight: ack P50, ms", ...compare(alone, (run) => run.ack.p50Ms)]]),
+    ...(pairs.ours.length === 0
+      ? []
+      : [[`${plan.pairs} pairs: acks/s`, ...compare(pairs, (run) => run.acksPerSecond)]]),
+    ...plan.groupSizes
+      .flatMap((size) =>
+        IN_FLIGHT.map((inFlight) => ({ size, inFlight, chosen: series.chosen(shapeOf(`${size}/${inFlight}`)) })),
+      )
+      .filter(({ chosen }) => chosen.ours.length > 0)
+      .map(({ size, inFlight, chosen }) => [
+        `${size} members, ${inFlight} in flight: deliveries/s`,
+        ...compare(chosen, (run) => run.deliveriesPerSecond),
+      ]),
+  ];
+  return rows.length === 0
+    ? ""
+    : `The bare shape has what ours has, an object for each user and one for each conversation, one row a message, one flight at a time, and nothing else: no account, rule, resend,
+presence, cache or SQL. It is the most that this architecture could give on this machine; the targets above come from a prototype of it on another day and an older workerd.
+
+${table(["", "ours", "the bare shape", "ratio"], rows)}`;
 }
 
 function world({ worlds }: Results): string {

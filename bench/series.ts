@@ -22,6 +22,11 @@ export interface Chosen<T> {
   readonly leftOut: number;
 }
 
+/** The workload's name in a series where the baseline is the bare shape of ours (see `baseline/shape.ts`). */
+export function shapeOf(workload: string): string {
+  return `shape of ${workload}`;
+}
+
 export class Series<T extends { readonly load: Load }> {
   readonly #runs = new Map<string, Record<TargetName, T[]>>();
 

@@ -6,14 +6,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { AckResult } from "./load/acks.ts";
 import type { GroupResult } from "./load/group.ts";
 import type { Load } from "./load/measures.ts";
-import type { LoadCommand, LoadResult } from "./load/protocol.ts";
+import type { LoadCommand, LoadResult, Shape } from "./load/protocol.ts";
 import type { StormResult } from "./load/storm.ts";
 import type { WorldResult } from "./load/world.ts";
 import { Loader } from "./loader.ts";
 import { residentBytes } from "./meters.ts";
 import type { Options, Suite } from "./options.ts";
 import { IN_FLIGHT, type Plan, STORM_AT_ONCE, WORLD_RATES, WORLD_SENDERS } from "./plan.ts";
-import { isCalm, Series } from "./series.ts";
+import { isCalm, Series, shapeOf } from "./series.ts";
 import { quiet, type Target, type TargetName } from "./targets.ts";
 
 export interface MemoryResult {
@@ -81,21 +81,16 @@ async function conversations(bench: Bench, wants: (suite: Suite) => boolean, res
   await bench.prepare(`${members} accounts, their friendships and groups`, wish);
   const acks = (result: LoadResult): AckResult => expect(result, "acks");
   if (wants("direct")) {
-    await bench.repeat("direct", bench.both, { do: "direct", span }, acks, results.acks);
+    await bench.compare("direct", { do: "direct", span }, acks, results.acks);
   }
   if (wants("pairs")) {
-    await bench.repeat("pairs", bench.both, { do: "pairs", pairs, span }, acks, results.acks);
+    await bench.compare("pairs", { do: "pairs", pairs, span }, acks, results.acks);
   }
   for (const size of sizes) {
     for (const inFlight of IN_FLIGHT) {
-      const command: LoadCommand = { do: "group", size, inFlight, span };
-      await bench.repeat(
-        `${size}/${inFlight}`,
-        bench.both,
-        command,
-        (result) => expect(result, "group"),
-        results.groups,
-      );
+      const workload = `${size}/${inFlight}`;
+      const group = (result: LoadResult): GroupResult => expect(result, "group");
+      await bench.compare(workload, { do: "group", size, inFlight, span }, group, results.groups);
     }
   }
   for (const target of bench.both) {
@@ -166,6 +161,16 @@ class Bench {
     console.log(`made ${what} in ${((performance.now() - begun) / 1_000).toFixed(0)} s`);
   }
 
+  /** One workload on ours, on the bare objects, and on the bare shape of ours. */
+  async compare<T extends AckResult | GroupResult>(
+    workload: string,
+    command: Extract<LoadCommand, { shape?: Shape }>,
+    take: (result: LoadResult) => T,
+    series: Series<T>,
+  ): Promise<void> {
+    await this.repeat(workload, this.both, command, take, series, { ...command, shape: true });
+  }
+
   /**
    * One workload on each server in turn, until there are enough repetitions in which nothing else ran on the machine,
    * or patience ends.
@@ -176,6 +181,7 @@ class Bench {
     command: LoadCommand,
     take: (result: LoadResult) => T,
     series: Series<T>,
+    shape?: LoadCommand,
   ): Promise<void> {
     const { repetitions, mostRepetitions } = this.plan;
     let undisturbed = 0;
@@ -186,6 +192,16 @@ class Bench {
         series.add(workload, target.name, result);
         calm &&= isCalm(result.load);
         console.log(`[${turn}] ${target.name} ${result.kind} ${workload}: ${headline(result)}`);
+        if (shape !== undefined && target.name === "ours") {
+          series.add(shapeOf(workload), "ours", result);
+        }
+      }
+      const bare = targets.find((target) => target.name === "bare");
+      if (shape !== undefined && bare !== undefined) {
+        const result = take(await this.run(bare, shape));
+        series.add(shapeOf(workload), "bare", result);
+        calm &&= isCalm(result.load);
+        console.log(`[${turn}] shape ${result.kind} ${workload}: ${headline(result)}`);
       }
       undisturbed += calm ? 1 : 0;
     }

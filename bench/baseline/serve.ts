@@ -28,6 +28,8 @@ const miniflare = new Miniflare({
           ROWS: { className: "RowWriter", useSQLite: true },
           BROADCASTERS: { className: "Broadcaster", useSQLite: true },
           LONERS: { className: "Loner", useSQLite: true },
+          PERSONS: { className: "Person", useSQLite: true },
+          ROOMS: { className: "Room", useSQLite: true },
         },
         modules: [
           {

@@ -1,18 +1,22 @@
 /**
  * What the platform alone can do, in the same workerd: a bare object that writes a row and answers, a bare object that
  * holds the sockets and broadcasts, a bare hibernating socket in an object of its own. No account, no order, no
- * history, no resend: the figures of this Worker are the price of the platform, not of a chat.
+ * history, no resend: the figures of this Worker are the price of the platform, not of a chat. `shape.ts` beside it has
+ * the shape of ours, an object for each user and one for each conversation, and nothing in it.
  */
 import { DurableObject } from "cloudflare:workers";
+import { accept } from "./accept.ts";
+import { Person, Room } from "./shape.ts";
+
+export { Person, Room };
 
 export interface BaselineEnv {
   readonly ROWS: DurableObjectNamespace<RowWriter>;
   readonly BROADCASTERS: DurableObjectNamespace<Broadcaster>;
   readonly LONERS: DurableObjectNamespace<Loner>;
+  readonly PERSONS: DurableObjectNamespace<Person>;
+  readonly ROOMS: DurableObjectNamespace<Room>;
 }
-
-/** First frame of every socket, so that a client knows when it is served. */
-const HELLO = '{"type":"hello"}';
 
 /** Writes each frame as one row and answers; the output gate holds the answer until the row is on disk. */
 export class RowWriter extends DurableObject<BaselineEnv> {
@@ -67,6 +71,9 @@ export default {
         return stub(env.ROWS, name).fetch(request);
       case "broadcast":
         return stub(env.BROADCASTERS, name).fetch(request);
+      // `/person/{name}?room={room}`
+      case "person":
+        return stub(env.PERSONS, name).fetch(request);
       case "alone":
         return stub(env.LONERS, name).fetch(request);
       default:
@@ -75,20 +82,10 @@ export default {
   },
 } satisfies ExportedHandler<BaselineEnv>;
 
-function stub<T extends RowWriter | Broadcaster | Loner>(
+function stub<T extends RowWriter | Broadcaster | Loner | Person>(
   namespace: DurableObjectNamespace<T>,
   name: string,
 ): DurableObjectStub<T> {
   // oxlint-disable-next-line no-restricted-properties -- the baseline is a Worker of its own, without our stubs
   return namespace.getByName(name);
-}
-
-function accept(ctx: DurableObjectState): Response {
-  const [client, server] = Object.values(new WebSocketPair());
-  if (client === undefined || server === undefined) {
-    return new Response(null, { status: 500 });
-  }
-  ctx.acceptWebSocket(server);
-  server.send(HELLO);
-  return new Response(null, { status: 101, webSocket: client });
 }

@@ -3,7 +3,7 @@ import { measureAcks } from "./acks.ts";
 import { measureGroup } from "./group.ts";
 import { bodyOf, type Delivered, FrameMemo, IGNORE, type Line, numberIn } from "./lines.ts";
 import { inPool } from "./pool.ts";
-import type { LoadCommand, LoadDriver, LoadResult, Where } from "./protocol.ts";
+import type { LoadCommand, LoadDriver, LoadResult, Shape, Where } from "./protocol.ts";
 import { closeSocket, openSocket, type TappedSocket } from "./sockets.ts";
 import { measureStorm } from "./storm.ts";
 import { measureWorld } from "./world.ts";
@@ -12,7 +12,10 @@ const CONNECT_AT_ONCE = 100;
 
 export class BareDriver implements LoadDriver {
   readonly #open: TappedSocket[] = [];
-  readonly #memo = new FrameMemo<Delivered>((text) => ({ places: [numberIn(text) + 1], numbers: [numberIn(text)] }));
+  readonly #memo = new FrameMemo<Delivered>((text) => {
+    const numbers = text.split("\n").map(numberIn);
+    return { places: numbers.map((number) => number + 1), numbers };
+  });
   /** Objects of one command are not those of another. */
   #turn = 0;
 
@@ -23,12 +26,12 @@ export class BareDriver implements LoadDriver {
       case "guests":
         return { kind: "done" };
       case "direct":
-        return await this.#acks(url, 1, command.span, workerdPid);
+        return await this.#acks(url, 1, command.span, workerdPid, command.shape);
       case "pairs":
-        return await this.#acks(url, command.pairs, command.span, workerdPid);
+        return await this.#acks(url, command.pairs, command.span, workerdPid, command.shape);
       case "group": {
-        const [sender, readers] = await this.#audience(url, command.size - 1);
-        const { inFlight, span } = command;
+        const { inFlight, span, size, shape } = command;
+        const [sender, readers] = await this.#audience(url, size - 1, shape);
         return await this.#closing(measureGroup(sender, readers, inFlight, span, workerdPid, false));
       }
       case "world": {
@@ -53,11 +56,21 @@ export class BareDriver implements LoadDriver {
     count: number,
     span: { warmMs: number; measureMs: number },
     pid: number,
+    shape?: Shape,
   ): Promise<LoadResult> {
+    const base = socketUrl(url);
     const lines = await inPool(
       Array.from({ length: count }).map((_, index) => index),
       CONNECT_AT_ONCE,
-      async (index) => this.#rowLine(await this.#connect(`${socketUrl(url)}/rows/${this.#turn}-${index}`)),
+      async (index) => {
+        const name = `${this.#turn}-${index}`;
+        if (shape === undefined) {
+          return this.#rowLine(await this.#connect(`${base}/rows/${name}`));
+        }
+        // The other side of the conversation, who reads.
+        await this.#connect(`${base}/person/${name}-b?room=${name}`);
+        return this.#rowLine(await this.#connect(`${base}/person/${name}-a?room=${name}`));
+      },
     );
     return await this.#closing(
       measureAcks(
@@ -68,11 +81,15 @@ export class BareDriver implements LoadDriver {
     );
   }
 
-  /** A sender and its readers, all sockets of one object. */
-  async #audience(url: string, readers: number): Promise<[Line, Line[]]> {
-    const path = `${socketUrl(url)}/broadcast/${this.#turn}`;
-    const [sender, ...rest] = await inPool(Array.from({ length: readers + 1 }), CONNECT_AT_ONCE, async () =>
-      this.#broadcastLine(await this.#connect(path)),
+  /** A sender and its readers: all sockets of one object, or each of its own. */
+  async #audience(url: string, readers: number, shape?: Shape): Promise<[Line, Line[]]> {
+    const turn = String(this.#turn);
+    const path = (index: number): string =>
+      shape === undefined ? `broadcast/${turn}` : `person/${turn}-${index}?room=${turn}`;
+    const [sender, ...rest] = await inPool(
+      Array.from({ length: readers + 1 }).map((_, index) => index),
+      CONNECT_AT_ONCE,
+      async (index) => this.#broadcastLine(await this.#connect(`${socketUrl(url)}/${path(index)}`)),
     );
     if (sender === undefined) {
       throw new Error("nobody connected");

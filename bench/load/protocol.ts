@@ -5,14 +5,17 @@ import type { Span } from "./measures.ts";
 import type { StormResult } from "./storm.ts";
 import type { WorldResult } from "./world.ts";
 
+/** The baseline with an object for each user, as ours, instead of one object for all (see `baseline/shape.ts`). */
+export type Shape = true;
+
 export type LoadCommand =
   /** Makes the accounts, friendships and groups that later commands use, and connects them. */
   | { do: "prepare"; members: number; pairs: number; groups: number[] }
   /** Makes guests, for the world room and as idle users. Does not connect them. */
   | { do: "guests"; count: number }
-  | { do: "direct"; span: Span }
-  | { do: "pairs"; pairs: number; span: Span }
-  | { do: "group"; size: number; inFlight: number; span: Span }
+  | { do: "direct"; span: Span; shape?: Shape }
+  | { do: "pairs"; pairs: number; span: Span; shape?: Shape }
+  | { do: "group"; size: number; inFlight: number; span: Span; shape?: Shape }
   | { do: "world"; readers: number; senders: number; rate: number; span: Span; patienceMs: number }
   /** The guests connect and stay. */
   | { do: "storm"; count: number; atOnce: number }
