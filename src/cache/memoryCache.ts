@@ -58,6 +58,12 @@ export class MemoryCache {
         return 1;
       case "DEL":
         return command.slice(1).filter((key) => this.#remove(String(key))).length;
+      case "SETMAX":
+        return this.#setMax(command[1], command[2], now);
+      case "DELIF":
+        return Number(this.#text(command[1], now) ?? Number.NaN) <= Number(command[2]) && this.#remove(command[1])
+          ? 1
+          : 0;
       case "ZADD":
         return this.#zadd(command, now);
       case "ZRANGE":
@@ -90,6 +96,16 @@ export class MemoryCache {
     if (this.#durable.holds(key)) {
       this.#durable.put(key, value, expiresAt);
     }
+  }
+
+  /** A text that is no number counts as nothing: a cache is no reason to fail. */
+  #setMax(key: string, value: string, now: number): string {
+    const before = this.#text(key, now);
+    if (before !== null && Number(before) >= Number(value)) {
+      return before;
+    }
+    this.#set(key, value, undefined, now);
+    return value;
   }
 
   #remove(key: string): boolean {
@@ -137,7 +153,7 @@ export class MemoryCache {
     const sorted = [...value].toSorted((a, b) => a[1] - b[1]).map(([member]) => member);
     const from = start < 0 ? Math.max(0, sorted.length + start) : start;
     const to = stop < 0 ? sorted.length + stop : stop;
-    return sorted.slice(from, to + 1);
+    return to < from ? [] : sorted.slice(from, to + 1);
   }
 
   #place(key: string, value: string, expiresAt: number): void {

@@ -266,7 +266,8 @@ export class ConversationRoom extends DurableObject<Env> implements RoomRpc {
   /** Head, hot messages and the presence of whom the rounds do not know, in one pipeline. */
   async #updateCache(effect: Extract<RoomEffect, { kind: "cache" }>): Promise<void> {
     const id = this.#core.conversationId;
-    const commands: CacheCommand[] = [["SET", CACHE_KEYS.headSeqId(id), String(effect.headSeqId)]];
+    // A slow pipeline of an earlier life of this room may land after one of this life.
+    const commands: CacheCommand[] = [["SETMAX", CACHE_KEYS.headSeqId(id), String(effect.headSeqId)]];
     if (effect.messages.length > 0) {
       commands.push([
         "ZADD",

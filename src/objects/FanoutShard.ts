@@ -45,6 +45,10 @@ export class FanoutShard extends DurableObject<Env> implements ShardRpc {
   /** Highest sequence of a push to this life of the object. */
   #pushedSeqId = 0;
   #owed: Owed[] = [];
+  /** While the room is asked where it stands: everybody who comes meanwhile waits for the one answer. */
+  #beginning: Promise<void> | undefined;
+  /** The last reading of the log; never rejects. */
+  #pulling: Promise<void> | undefined;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -88,11 +92,12 @@ export class FanoutShard extends DurableObject<Env> implements ShardRpc {
     answerClose(socket, code);
   }
 
-  async register(userId: string): Promise<void> {
+  async register(userId: string): Promise<number> {
     // Before the session may read its heads: what is sent from now on comes through here.
     await this.#begin();
     this.#core.join(userId);
     this.ctx.storage.sql.exec("INSERT OR IGNORE INTO sessions (user_id) VALUES (?)", userId);
+    return this.#core.sentSeqId;
   }
 
   unregister(userId: string): Promise<void> {
@@ -170,7 +175,8 @@ export class FanoutShard extends DurableObject<Env> implements ShardRpc {
       case "deliver":
         return this.#deliver(effect);
       case "pull":
-        return void this.#pull(effect.after);
+        this.#pulling = this.#pull(effect.after);
+        return;
       case "timer":
         setTimeout(() => this.#step((now) => this.#core.onTimer(now)), effect.inMs);
         return;
@@ -183,7 +189,7 @@ export class FanoutShard extends DurableObject<Env> implements ShardRpc {
     const frames = [messagesFrame(effect.messages, true)];
     for (const userId of effect.userIds) {
       sessionOf(this.env, userId)
-        .deliverBigRoom(this.#conversationId, frames)
+        .deliverBigRoom(this.#conversationId, frames, effect.to)
         .then(
           (sockets) => this.#step((now) => this.#core.answered(userId, effect.to, sockets, now)),
           () => this.#step((now) => this.#core.answered(userId, effect.to, "failed", now)),
@@ -204,16 +210,23 @@ export class FanoutShard extends DurableObject<Env> implements ShardRpc {
     }
   }
 
-  /** A shard that has just woken learns where the room stands. */
-  async #begin(): Promise<void> {
-    if (this.#core.cursor !== undefined) {
-      return;
+  /** A shard that has just woken learns where the room stands, and tells its readers what they may lack. */
+  #begin(): Promise<void> {
+    if (this.#core.cursor === undefined) {
+      this.#beginning ??= this.#learn().finally(() => {
+        this.#beginning = undefined;
+      });
     }
+    return this.#beginning ?? Promise.resolve();
+  }
+
+  async #learn(): Promise<void> {
     const { headSeqId, deliveredSeqId } = await roomOf(this.env, this.#conversationId).readLog(0, 0);
     // Readers of an earlier life may lack what was on its way then; where there are none, nobody lacks anything.
     const hasReaders = this.#core.sessionCount > 0 || this.ctx.getWebSockets().length > 0;
     const from = hasReaders ? (deliveredSeqId ?? headSeqId) : headSeqId;
     this.#step((now) => this.#core.begin(from, headSeqId, now));
+    await this.#pulling;
   }
 
   /** What a new socket gets first: everything after its cursor that the hot window still has. */

@@ -40,7 +40,8 @@ function toDevice(row: DeviceColumns): DeviceRow {
 /** Facts by name: `account` (who the user is), `presence`, `worldReadSeqId`, `outboxWatch`, `ban`. */
 export type SessionFacts = {
   account: { userId: string; isGuest: boolean; role: "user" | "admin" };
-  presence: { online: boolean; awaySince: number };
+  /** `arrivals`: how often the first socket of several came; not in rows of earlier releases. */
+  presence: { online: boolean; awaySince: number; arrivals?: number };
   worldReadSeqId: number;
   outboxWatch: boolean;
   ban: Ban;

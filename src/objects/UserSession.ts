@@ -9,14 +9,13 @@ import type { Ban } from "../domain/ban.ts";
 import type { Actor, SendCommand } from "../domain/commands.ts";
 import { HEARTBEAT_SECONDS } from "../domain/presence.ts";
 import { fullBucket, takeToken } from "../domain/rate.ts";
-import { messageFor, WORLD_ROOM_ID, type StoredMessage } from "../domain/records.ts";
-import { SEND_LANE, SendDesk } from "../domain/sendDesk.ts";
+import { WORLD_ROOM_ID } from "../domain/records.ts";
 import { systemClock } from "../platform/clock.ts";
 import { newId } from "../platform/ids.ts";
 import type { DeliveredRange, DeviceWish, SessionRpc, SignedIn, SignInUser } from "../platform/rpc.ts";
 import { settingsOf, type Settings } from "../platform/settings.ts";
 import { answerClose, sendFrames } from "../platform/sockets.ts";
-import { roomOf, shardOf } from "../platform/stubs.ts";
+import { shardOf } from "../platform/stubs.ts";
 import { err, errorFrame, ok, toWireError, type ErrorName, type Fault, type Result } from "../protocol/errors.ts";
 import { parseClientFrame, type ClientFrame } from "../protocol/frames.ts";
 import type { Device, Message } from "../protocol/things.ts";
@@ -27,16 +26,12 @@ import { actorOf, FRAME_HANDLERS, type FrameContext } from "./sessionFrames.ts";
 import { SessionAccounts } from "./SessionAccounts.ts";
 import { SessionHeads } from "../domain/sessionHeads.ts";
 import { SessionPresence } from "./SessionPresence.ts";
+import { SessionSends } from "./SessionSends.ts";
 import { SessionSockets } from "./SessionSockets.ts";
 import { SessionSqlStore } from "./SessionSqlStore.ts";
 
-/** Own messages remembered, so that a resend is not shown twice on the other devices. */
-const ECHO_MEMORY = 256;
 /** SQL outbox rows that nobody confirmed are published again after this time. */
 const OUTBOX_RETRY_MS = 5_000;
-
-/** Who waits for the answer to a send: a socket, or a REST call. */
-type Ticket = { socket?: WebSocket; ref?: string; resolve?: (outcome: Result<Message>) => void };
 
 export class UserSession extends DurableObject<Env> implements SessionRpc {
   readonly #userId: string;
@@ -45,11 +40,10 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
   readonly #sockets: SessionSockets;
   readonly #accounts: SessionAccounts;
   readonly #presence: SessionPresence;
-  readonly #desk: SendDesk<Ticket>;
+  readonly #sends: SessionSends;
   readonly #frames: FrameContext;
   readonly #frameBucket;
   readonly #badFrames: BadFrames;
-  readonly #echoed = new Set<string>();
   /** How often somebody was about to write rows into the SQL outbox. */
   #outboxAsked = 0;
   readonly #heads = new SessionHeads();
@@ -73,6 +67,8 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
       cache,
       store: this.#store,
       sockets: this.#sockets,
+      greet: (sockets) => this.#greet(sockets),
+      worldHead: (seqId) => this.#heads.note(WORLD_ROOM_ID, seqId),
       armAlarm: (inMs) => this.#armAlarm(inMs),
       later: (work) => ctx.waitUntil(work),
     });
@@ -86,18 +82,17 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
       worldReadSeqId: () => this.#store.fact("worldReadSeqId") ?? 0,
       markWorldRead: (seqId, headSeqId) => this.#markWorldRead(seqId, headSeqId),
     };
-    const now = systemClock.now();
-    const { sends, worldSends, frames } = this.#settings.limits;
-    this.#frameBucket = fullBucket(frames, now);
-    this.#desk = new SendDesk<Ticket>(
-      { sends, world: worldSends, lane: SEND_LANE },
-      {
-        append: (conversationId, batch) => void this.#append(conversationId, batch),
-        answer: (ticket, conversationId, command, outcome) =>
-          this.#answerSend(ticket, conversationId, command, outcome),
-      },
-      now,
-    );
+    this.#frameBucket = fullBucket(this.#settings.limits.frames, systemClock.now());
+    this.#sends = new SessionSends({
+      env,
+      userId: this.#userId,
+      settings: this.#settings,
+      sockets: this.#sockets,
+      heads: this.#heads,
+      actor: () => this.#actor(),
+      markWorldRead: (seqId, headSeqId) => this.#markWorldRead(seqId, headSeqId),
+      refuse: (socket, fault, ref, send) => this.#refuse(socket, fault, ref, send),
+    });
   }
 
   // ---- sockets
@@ -106,40 +101,35 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
   override async fetch(request: Request): Promise<Response> {
     const deviceId = request.headers.get("x-gochat-device") ?? "";
     const issuedAtMs = Number(request.headers.get("x-gochat-issued-at") ?? 0);
-    const refused = new Response(null, { status: 401 });
-    if (this.#accounts.signedIn(deviceId, issuedAtMs) === undefined) {
-      return refused;
-    }
-    return (await this.#presence.arriving(() => this.#accept(request, deviceId, issuedAtMs))) ?? refused;
-  }
-
-  /** Everything that waits has been done before: what is decided here is still so when the socket is open. */
-  #accept(request: Request, deviceId: string, issuedAtMs: number): Response | undefined {
     const account = this.#accounts.signedIn(deviceId, issuedAtMs);
     if (account === undefined) {
-      return undefined;
+      return new Response(null, { status: 401 });
     }
+    const { response, socket } = this.#accept(request, deviceId, account);
+    await this.#presence.arrived(socket);
+    // Signed out meanwhile: the socket was closed then, but the answer can still say why.
+    return this.#accounts.signedIn(deviceId, issuedAtMs) === undefined ? new Response(null, { status: 401 }) : response;
+  }
+
+  #accept(request: Request, deviceId: string, account: SignInUser): { response: Response; socket: WebSocket } {
     this.#sockets.makeRoom(deviceId, this.#settings.limits.socketsPerDevice);
-    const now = systemClock.now();
-    const { response, socket } = this.#sockets.accept(request, {
+    return this.#sockets.accept(request, {
       version: 1,
       deviceId,
       // As the account is now: the token may be older than an upgrade or a new role.
       isGuest: account.isGuest,
       isAdmin: account.role === "admin",
-      connectedAt: now,
+      connectedAt: systemClock.now(),
       muted: [],
     });
-    this.#sockets.send([socket], {
-      type: "connected",
-      data: {
-        userId: this.#userId,
-        deviceId,
-        serverTime: now,
-        heartbeatSeconds: HEARTBEAT_SECONDS,
-      },
-    });
-    return response;
+  }
+
+  #greet(sockets: readonly WebSocket[]): void {
+    const data = { userId: this.#userId, serverTime: systemClock.now(), heartbeatSeconds: HEARTBEAT_SECONDS };
+    for (const socket of sockets) {
+      const { deviceId } = this.#sockets.of(socket);
+      this.#sockets.send([socket], { type: "connected", data: { ...data, deviceId } });
+    }
   }
 
   override async webSocketMessage(socket: WebSocket, data: string | ArrayBuffer): Promise<void> {
@@ -160,7 +150,7 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
       const actor = actorOf(this.#userId, this.#sockets.of(socket));
       const { conversationId, ...command } = frame.data;
       const ticket = frame.id === undefined ? { socket } : { socket, ref: frame.id };
-      this.#desk.submit(ticket, conversationId, { ...command, actor }, now);
+      this.#sends.submit(ticket, conversationId, { ...command, actor });
       return;
     }
     const waitMs = takeToken(this.#frameBucket, this.#settings.limits.frames, now);
@@ -246,8 +236,7 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
 
   send(actor: Actor, conversationId: string, command: Omit<SendCommand, "actor">): Promise<Result<Message>> {
     return new Promise((resolve) => {
-      const now = systemClock.now();
-      this.#desk.submit({ resolve }, conversationId, { ...command, actor }, now);
+      this.#sends.submit({ resolve }, conversationId, { ...command, actor });
     });
   }
 
@@ -267,11 +256,15 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
     return Promise.resolve(taken);
   }
 
-  async deliverBigRoom(conversationId: string, frames: string[]): Promise<number> {
-    if (this.#sockets.wanting(conversationId).length === 0) {
-      await this.#presence.arrivals();
+  deliverBigRoom(conversationId: string, frames: string[], toSeqId?: number): Promise<number> {
+    if (toSeqId !== undefined) {
+      this.#heads.note(conversationId, toSeqId);
     }
-    return sendFrames(this.#sockets.wanting(conversationId), frames);
+    const taken = sendFrames(this.#sockets.wanting(conversationId), frames);
+    if (taken === 0 && this.#sockets.open().length === 0) {
+      this.#presence.clearStale();
+    }
+    return Promise.resolve(taken);
   }
 
   deliverToOthers(deviceId: string, frames: string[]): Promise<number> {
@@ -369,6 +362,12 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
     );
   }
 
+  /** Who the user is now. */
+  #actor(): Actor {
+    const account = this.#store.fact("account");
+    return { userId: this.#userId, isGuest: account?.isGuest === true, isAdmin: account?.role === "admin" };
+  }
+
   #markWorldRead(seqId: number, headSeqId: number): number {
     const before = this.#frames.worldReadSeqId();
     const next = Math.max(before, Math.min(seqId, headSeqId));
@@ -376,68 +375,5 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
       this.#store.transaction(() => this.#store.saveFact("worldReadSeqId", next));
     }
     return next;
-  }
-
-  // ---- sends
-
-  async #append(conversationId: string, batch: SendCommand[]): Promise<void> {
-    try {
-      const { worldShards } = this.#settings;
-      const outcomes =
-        conversationId === WORLD_ROOM_ID
-          ? shardOf(this.env, conversationId, this.#userId, worldShards).send(batch)
-          : roomOf(this.env, conversationId).append(batch);
-      this.#desk.landed(conversationId, await outcomes, systemClock.now());
-    } catch (error) {
-      log("warn", "sends did not reach their room", {
-        userId: this.#userId,
-        conversationId,
-        error: describeError(error),
-      });
-      this.#desk.landed(conversationId, "failed", systemClock.now());
-    }
-  }
-
-  #answerSend(ticket: Ticket, conversationId: string, command: SendCommand, outcome: Result<StoredMessage>): void {
-    if (outcome.ok) {
-      this.#acknowledge(ticket, outcome.value);
-      ticket.resolve?.(ok(messageFor(outcome.value, this.#userId)));
-      return;
-    }
-    ticket.resolve?.(outcome);
-    if (ticket.socket !== undefined) {
-      const { clientMsgId } = command;
-      this.#refuse(ticket.socket, outcome.fault, ticket.ref, { clientMsgId, conversationId });
-    }
-  }
-
-  /** The acknowledgement to the sending socket; the message to the sender's other sockets. */
-  #acknowledge(ticket: Ticket, message: StoredMessage): void {
-    const { clientMsgId, conversationId, messageId, seqId, createdAt } = message;
-    if (ticket.socket !== undefined) {
-      const { ref } = ticket;
-      const data = { clientMsgId, conversationId, status: "sent", messageId, seqId, createdAt } as const;
-      this.#sockets.send([ticket.socket], { type: "message-ack", data: ref === undefined ? data : { ...data, ref } });
-    }
-    this.#heads.note(conversationId, seqId);
-    // A sender has read their own message; a room keeps that by itself, but for the world it is kept here.
-    this.#heads.noteRead(conversationId, seqId);
-    if (conversationId === WORLD_ROOM_ID) {
-      this.#markWorldRead(seqId, seqId);
-    }
-    // World readers get it with everyone else, from the shard.
-    if (conversationId === WORLD_ROOM_ID || this.#echoed.has(messageId)) {
-      return;
-    }
-    this.#echoed.add(messageId);
-    if (this.#echoed.size > ECHO_MEMORY) {
-      const [oldest] = this.#echoed;
-      this.#echoed.delete(oldest ?? "");
-    }
-    const others = this.#sockets.all().filter((socket) => socket !== ticket.socket);
-    if (others.length > 0) {
-      const data = { message: messageFor(message, this.#userId) };
-      this.#sockets.send(others, { type: "new-message", data });
-    }
   }
 }

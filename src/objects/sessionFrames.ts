@@ -67,7 +67,8 @@ export const FRAME_HANDLERS: Handlers = {
     return outcome.ok ? undefined : outcome.fault;
   },
   sync: async (context, socket, frame) => {
-    const { env, cache, sockets, userId, heads } = context;
+    const { env, cache, sockets, userId, heads, presence } = context;
+    await presence.cacheIsCurrent();
     const here = { worldReadSeqId: context.worldReadSeqId(), heads: heads.newest, reads: heads.read };
     const data = await buildSync(env, cache, actorOf(userId, sockets.of(socket)), here, frame.data);
     if (!data.ok) {

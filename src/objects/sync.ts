@@ -28,6 +28,8 @@ const MESSAGES = 50;
 const MESSAGES_BYTES = 512 * 1024;
 /** Rooms asked at one time when the cache does not know them. */
 const SLICE = 50;
+/** Rooms asked in one sync whether somebody is still their member; the client names the others again with its next one. */
+const ASKED_ROOMS = 100;
 
 type Known = { seqId: number; version: number };
 
@@ -92,23 +94,25 @@ export async function buildSync(
   if (!page.ok) {
     return page;
   }
-  const heads = await readHeads(env, cache, page.value.items, here.heads);
-  const changed = page.value.items.filter((item) => {
+  const unlisted = await unlistedOf(env, actor, request, page.value.items);
+  const items = [...page.value.items, ...unlisted.items];
+  const heads = await readHeads(env, cache, items, here.heads);
+  const changed = items.filter((item) => {
     const known = knownOf(request, item.conversation.conversationId);
     const head = heads.get(item.conversation.conversationId) ?? item.headSeqId;
     return known === undefined || head > known.seqId || item.conversation.version > known.version;
   });
   const peers = await peersOf(env, actor.userId, changed);
   const fresh = await withNewest({ cache, room: (id) => roomOf(env, id) }, changed, heads);
+  const after = new Map(fresh.map((item) => [item.conversation.conversationId, afterOf(request, item)]));
+  const hot = await hotMessages(cache, fresh, after);
   const conversations = await Promise.all(
     fresh.map(async (item): Promise<SyncedConversation> => {
       const id = item.conversation.conversationId;
-      const world = item.conversation.type === WORLD;
-      // The world's beginning is of no use to who never was there: the newest, as on opening it.
-      const after = knownOf(request, id)?.seqId ?? (world ? Math.max(0, item.headSeqId - MESSAGES) : 0);
-      const messages = item.headSeqId > after ? await missed(env, cache, actor, id, after, item.headSeqId) : [];
+      const from = after.get(id) ?? 0;
+      const messages = item.headSeqId > from ? (hot.get(id) ?? (await logged(env, actor, id, from))) : [];
       const newest = messages.at(-1);
-      const reached = newest?.seqId ?? after;
+      const reached = newest?.seqId ?? from;
       // What came while this was read counts in all of it, or in none.
       const isNewer = newest !== undefined && reached > (item.lastMessage?.seqId ?? 0);
       const headSeqId = Math.max(item.headSeqId, newest?.seqId ?? 0);
@@ -125,7 +129,7 @@ export async function buildSync(
   );
   return ok({
     conversations: withinBytes(conversations),
-    removed: await removedOf(env, actor.userId, request, page.value.items),
+    removed: unlisted.removed,
     nextCursor: page.value.nextCursor,
     serverTime: systemClock.now(),
   });
@@ -143,33 +147,59 @@ function withinBytes(conversations: readonly SyncedConversation[]): SyncedConver
   });
 }
 
-/** The first messages after `after`: from the cache when it holds them without a hole, else the log. */
-async function missed(
-  env: Env,
+/** What the client has of a conversation; of the world, whose beginning is of no use to who never was there, all but the newest. */
+function afterOf(request: SyncRequest, item: ConversationItem): number {
+  const unknown = item.conversation.type === WORLD ? Math.max(0, item.headSeqId - MESSAGES) : 0;
+  return knownOf(request, item.conversation.conversationId)?.seqId ?? unknown;
+}
+
+/** The first messages after each `after`, by conversation, with one pipeline; left out where the cache does not have them without a hole. */
+async function hotMessages(
   cache: Cache,
-  actor: Actor,
-  conversationId: string,
-  after: number,
-  head: number,
-): Promise<StoredMessage[]> {
+  items: readonly ConversationItem[],
+  after: ReadonlyMap<string, number>,
+): Promise<Map<string, StoredMessage[]>> {
+  const behind = items.flatMap(({ conversation: { conversationId: id }, headSeqId }) => {
+    const from = after.get(id) ?? 0;
+    return headSeqId > from ? [{ id, from, headSeqId }] : [];
+  });
+  const found = new Map<string, StoredMessage[]>();
+  if (behind.length === 0) {
+    return found;
+  }
   try {
-    const [reply] = await cache.pipeline([["ZRANGE", CACHE_KEYS.hotMessages(conversationId), after - head, -1]]);
-    const rows = (Array.isArray(reply) ? reply : [])
-      .filter((text) => text !== null)
-      .map((text) => JSON.parse(text) as StoredMessage)
-      .filter((message) => message.seqId > after)
-      .slice(0, MESSAGES);
-    if (rows.length > 0 && rows.every((message, index) => message.seqId === after + 1 + index)) {
-      return rows;
+    const replies = await cache.pipeline(
+      // Ranks from the end, where the head is.
+      behind.map(({ id, from, headSeqId }) => [
+        "ZRANGE",
+        CACHE_KEYS.hotMessages(id),
+        from - headSeqId,
+        Math.min(-1, from - headSeqId + MESSAGES - 1),
+      ]),
+    );
+    for (const [index, { id, from }] of behind.entries()) {
+      const reply = replies[index];
+      // Only the rooms write there, from typed rows.
+      const rows = (Array.isArray(reply) ? reply : [])
+        .filter((text) => text !== null)
+        .map((text) => JSON.parse(text) as StoredMessage);
+      if (rows.length > 0 && rows.every((message, n) => message.seqId === from + 1 + n)) {
+        found.set(id, rows);
+      }
     }
   } catch {
-    // The log has them as well.
+    // The logs have them as well.
   }
-  const logged = await roomOf(env, conversationId).history(actor, { after, limit: MESSAGES });
-  if (logged.ok && logged.value.firstSeqId <= after + 1) {
-    return logged.value.messages;
+  return found;
+}
+
+/** The first messages after `after`, from the room's log, or from SQL when they have left it. */
+async function logged(env: Env, actor: Actor, conversationId: string, after: number): Promise<StoredMessage[]> {
+  const page = await roomOf(env, conversationId).history(actor, { after, limit: MESSAGES });
+  if (page.ok && page.value.firstSeqId <= after + 1) {
+    return page.value.messages;
   }
-  return logged.ok ? repositories(env).conversations.messages(conversationId, { after, limit: MESSAGES }) : [];
+  return page.ok ? repositories(env).conversations.messages(conversationId, { after, limit: MESSAGES }) : [];
 }
 
 async function peersOf(env: Env, userId: string, items: readonly ConversationItem[]) {
@@ -178,22 +208,40 @@ async function peersOf(env: Env, userId: string, items: readonly ConversationIte
   return new Map(rows.map((row) => [row.userId, presentUser(row)]));
 }
 
-/** Named by the client and not its any more; asked once, with the first page. */
-async function removedOf(
+/**
+ * Conversations that the client names and the page does not hold; looked for once, with the first page. SQL may be late, so
+ * only a room itself can say that somebody is not its member any more.
+ */
+async function unlistedOf(
   env: Env,
-  userId: string,
+  actor: Actor,
   request: SyncRequest,
-  items: readonly ConversationItem[],
-): Promise<string[]> {
+  listed: readonly ConversationItem[],
+): Promise<{ items: ConversationItem[]; removed: string[] }> {
+  const unlisted: { items: ConversationItem[]; removed: string[] } = { items: [], removed: [] };
   if (request.cursor !== undefined) {
-    return [];
+    return unlisted;
   }
-  const here = new Set(items.map((item) => item.conversation.conversationId));
-  const asked = Object.keys(request.heads).filter((id) => !here.has(id));
-  if (asked.length === 0) {
-    return [];
+  const here = new Set(listed.map((item) => item.conversation.conversationId));
+  const named = Object.keys(request.heads).filter((id) => !here.has(id));
+  if (named.length === 0) {
+    return unlisted;
   }
-  const still = await repositories(env).conversations.items(userId, asked);
-  const mine = new Set(still.map((item) => item.conversation.conversationId));
-  return asked.filter((id) => !mine.has(id));
+  // Those that SQL has come with a later page.
+  const known = await repositories(env).conversations.items(actor.userId, named);
+  const mine = new Set(known.map((item) => item.conversation.conversationId));
+  const doubtful = named.filter((id) => !mine.has(id)).slice(0, ASKED_ROOMS);
+  for (let at = 0; at < doubtful.length; at += SLICE) {
+    await Promise.all(
+      doubtful.slice(at, at + SLICE).map(async (id) => {
+        const view = await roomOf(env, id).view(actor);
+        if (view.ok) {
+          unlisted.items.push({ ...view.value, lastMessage: null, muted: false, pinned: false });
+        } else {
+          unlisted.removed.push(id);
+        }
+      }),
+    );
+  }
+  return unlisted;
 }

@@ -126,8 +126,11 @@ export interface SessionRpc {
    * already passed on is not shown twice.
    */
   deliver(frames: string[], range?: DeliveredRange): Promise<number>;
-  /** As `deliver`, for a big room: only sockets that have not unsubscribed from it count. */
-  deliverBigRoom(conversationId: string, frames: string[]): Promise<number>;
+  /**
+   * As `deliver`, for a big room: only sockets that have not unsubscribed from it count. `toSeqId`: the newest sequence in the
+   * frames.
+   */
+  deliverBigRoom(conversationId: string, frames: string[], toSeqId?: number): Promise<number>;
   /** Own changes (read pointer, settings) to the user's other devices. */
   deliverToOthers(deviceId: string, frames: string[]): Promise<number>;
   /** Durably arms this user's alarm so that SQL outbox rows written next are never forgotten. */
@@ -135,8 +138,11 @@ export interface SessionRpc {
 }
 
 export interface ShardRpc {
-  /** A user's session wants this room's frames; a lease, renewed while the user is connected. */
-  register(userId: string): Promise<void>;
+  /**
+   * A user's session wants this room's frames; a lease, renewed while the user is connected. Answers the last sequence that was
+   * sent to readers before: what is up to there does not come any more (undefined from a shard of an earlier release).
+   */
+  register(userId: string): Promise<number | undefined>;
   unregister(userId: string): Promise<void>;
   /** Sends of this shard's users, batched upwards; outcomes in order. */
   send(sends: SendCommand[]): Promise<Result<StoredMessage>[]>;
@@ -152,13 +158,17 @@ export interface ShardRpc {
   readers(): Promise<{ sockets: number; sessions: number }>;
 }
 
-/** Commands of the cache, the dialect of Redis, as much as we use of it. */
+/** Commands of the cache, the dialect of Redis, as much as we use of it; SETMAX and DELIF are scripts there. */
 export type CacheCommand =
   | ["GET", string]
   | ["MGET", ...string[]]
   | ["SET", string, string, number?] // key, value, life in ms
   | ["SETNX", string, string, number?]
   | ["DEL", ...string[]]
+  /** Raises a number, and never lowers it: a command that comes late changes nothing. Answers what stands there now. */
+  | ["SETMAX", string, string]
+  /** Deletes the key when the number there is at most this one; answers how many keys went, as DEL. */
+  | ["DELIF", string, string]
   | ["ZADD", string, number, ...(string | number)[]] // key, max size kept, score, member, …
   | ["ZRANGE", string, number, number];
 export type CacheReply = string | number | null | (string | null)[];

@@ -59,7 +59,48 @@ describe("the embedded cache", () => {
     expect(
       await run(["ZRANGE", "z", 0, -1], ["ZRANGE", "z", -2, -1], ["ZRANGE", "z", 0, 0], ["ZRANGE", "n", 0, -1]),
     ).toEqual([["two", "three", "four"], ["three", "four"], ["two"], []]);
+    // Ranks that are not there, as Redis has it.
+    expect(await run(["ZRANGE", "z", -9, -2], ["ZRANGE", "z", -9, -4], ["ZRANGE", "z", 3, 9])).toEqual([
+      ["two", "three"],
+      [],
+      [],
+    ]);
     expect(await run(["GET", "z"])).toEqual([null]);
+  });
+
+  it("raises a number and never lowers it, whatever stood there", async ({ expect }) => {
+    const { run } = newCache();
+    expect(
+      await run(
+        ["SETMAX", "head", "9"],
+        ["SETMAX", "head", "10"],
+        ["SETMAX", "head", "8"],
+        ["GET", "head"],
+        ["SET", "text", "no number"],
+        ["SETMAX", "text", "1"],
+      ),
+    ).toEqual(["9", "10", "10", "10", "OK", "1"]);
+    advance(365 * 24 * 3_600_000);
+    expect(await run(["GET", "head"])).toEqual(["10"]);
+  });
+
+  it("takes back only what is not newer", async ({ expect }) => {
+    const { run, stub } = newCache();
+    const online = CACHE_KEYS.online(newUserId());
+    expect(
+      await run(
+        ["DELIF", online, "5"],
+        ["SET", online, "10", 300_000],
+        ["DELIF", online, "9"],
+        ["GET", online],
+        ["DELIF", online, "10"],
+        ["GET", online],
+      ),
+    ).toEqual([0, "OK", 0, "10", 1, null]);
+    // Also on disk.
+    await run(["SET", online, "11", 300_000], ["DELIF", online, "12"]);
+    await evictDurableObject(stub);
+    expect(await run(["GET", online])).toEqual([null]);
   });
 
   it("drops the longest unused when it is full, never presence", async ({ expect }) => {
@@ -138,5 +179,16 @@ describe("the cache over several objects", () => {
     );
     expect(gone).toBe(5);
     expect(rest).toEqual(keys.map((_, n) => (n < 5 ? null : String(n))));
+  });
+
+  it("counts a command for a key where the key is", async ({ expect }) => {
+    const cache = embeddedCache(env, 4);
+    const keys = Array.from({ length: 8 }, () => newUserId());
+    expect(new Set(keys.map((key) => shardNumber(key, 4))).size).toBeGreaterThan(1);
+    await cache.pipeline(keys.map((key): CacheCommand => ["SETMAX", key, "7"]));
+    await cache.pipeline(keys.map((key): CacheCommand => ["SETMAX", key, "6"]));
+    await cache.pipeline(keys.slice(4).map((key): CacheCommand => ["DELIF", key, "7"]));
+    const [values] = await cache.pipeline([["MGET", ...keys]]);
+    expect(values).toEqual(["7", "7", "7", "7", null, null, null, null]);
   });
 });

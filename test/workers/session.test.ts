@@ -273,17 +273,15 @@ describe("presence", () => {
     old.send({ type: "unsubscribe", data: { conversationId: "world_chat_room" } });
     await old.settle();
     // The new one has to be registered with the world's shard first, which takes a while.
-    const held = Promise.withResolvers<undefined>();
+    const held = Promise.withResolvers<number>();
     const register = vi.spyOn(FanoutShard.prototype, "register").mockReturnValueOnce(held.promise);
     const coming = connect(userId, deviceId);
     await eventually("the registration that hangs", () => register.mock.calls.length === 1);
+    const handled = vi.spyOn(UserSession.prototype, "webSocketClose");
     old.close();
     await old.untilClosed();
-    await eventually(
-      "the old one to be gone",
-      async () => (await stubOf(userId).devices(deviceId))[0]?.online === false,
-    );
-    held.resolve(undefined);
+    await eventually("the close of the old socket", () => handled.mock.calls.length === 1);
+    held.resolve(0);
     const socket = await coming;
     await socket.settle();
     expect(await isOnline(userId)).toBe(true);
@@ -298,12 +296,12 @@ describe("presence", () => {
   it("is not for a device that was signed out while its socket was on its way", async ({ expect }) => {
     const userId = newUserId();
     const { deviceId } = await signIn(userId);
-    const held = Promise.withResolvers<undefined>();
+    const held = Promise.withResolvers<number>();
     const register = vi.spyOn(FanoutShard.prototype, "register").mockReturnValueOnce(held.promise);
     const coming = upgrade(userId, deviceId);
     await eventually("the registration that hangs", () => register.mock.calls.length === 1);
     must(await sessionOf(env, userId).removeDevice(deviceId));
-    held.resolve(undefined);
+    held.resolve(0);
     expect((await coming).status).toBe(401);
     expect(await isOnline(userId)).toBe(false);
   });

@@ -217,6 +217,29 @@ describe("sessions of a shard", () => {
     expect([socket.pushed(), reader.pushed(), late.pushed()]).toEqual([[2, 3], [1, 2, 3], [3]]);
   });
 
+  it("asks the room once for all who wake it, and serves first what its readers may lack", async ({ expect }) => {
+    const { id, owner } = await roomWith(1);
+    const user = newUserId();
+    const socket = await connect(user);
+    const shard = shardAt(env, id, 0);
+    expect(await shard.register(user)).toBe(1);
+    // Tasks that came to the earlier life, if at all.
+    await append(id, [text(owner, "2"), text(owner, "3")]);
+    await evictDurableObject(env.SHARDS.getByName(`${id}#0`));
+    const readings = vi.spyOn(ConversationRoom.prototype, "readLog");
+    const heads = await Promise.all(range(1, 10).map(() => shard.register(newUserId())));
+    expect(new Set(heads)).toEqual(new Set([3]));
+    expect(readings.mock.calls.filter(([, limit]) => limit === 0)).toHaveLength(1);
+    // From where the room knows that everybody has been served.
+    expect((await untilSeq(socket, 3)).slice(-2)).toEqual([2, 3]);
+
+    // A room that does not answer fails those who wait, and the next one asks again.
+    await evictDurableObject(env.SHARDS.getByName(`${id}#0`));
+    readings.mockRejectedValueOnce(new Error("Network connection lost."));
+    await expect(shard.register(newUserId())).rejects.toThrow("Network connection lost.");
+    expect(await shard.register(newUserId())).toBe(3);
+  });
+
   it("gives a busy session everything at once when it answers", async ({ expect }) => {
     const { id, owner } = await roomWith(1);
     const user = newUserId();

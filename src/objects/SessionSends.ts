@@ -1,0 +1,164 @@
+/**
+ * A user's sends: in lanes to the rooms, and back as acknowledgements to the sending socket and as messages to the user's
+ * other sockets. What may leave when is decided by `SendDesk`.
+ */
+import type { Actor, SendCommand } from "../domain/commands.ts";
+import { messageFor, WORLD_ROOM_ID, type StoredMessage } from "../domain/records.ts";
+import { SEND_LANE, SendDesk } from "../domain/sendDesk.ts";
+import type { SessionHeads } from "../domain/sessionHeads.ts";
+import { presentConversation } from "../http/present.ts";
+import { systemClock } from "../platform/clock.ts";
+import type { Settings } from "../platform/settings.ts";
+import { roomOf, shardOf } from "../platform/stubs.ts";
+import { ok, type Fault, type Result } from "../protocol/errors.ts";
+import type { Message } from "../protocol/things.ts";
+import { describeError, log } from "../telemetry/log.ts";
+import type { SessionSockets } from "./SessionSockets.ts";
+
+/** Own messages remembered, so that a resend is not shown twice on the other devices. */
+const ECHO_MEMORY = 256;
+/** A room that took sends without an answer is asked for its head after this time, and so often if it cannot be reached. */
+const TELL_AFTER_MS = 1_000;
+const TELL_TRIES = 5;
+
+/** Who waits for the answer to a send: a socket, or a REST call. */
+export type Ticket = { socket?: WebSocket; ref?: string; resolve?: (outcome: Result<Message>) => void };
+
+type Parts = {
+  env: Env;
+  userId: string;
+  settings: Settings;
+  sockets: SessionSockets;
+  heads: SessionHeads;
+  /** Who the user is now, for what is asked on their behalf. */
+  actor(): Actor;
+  /** The pointer of the world room is kept by the session. */
+  markWorldRead(seqId: number, headSeqId: number): number;
+  refuse(
+    socket: WebSocket,
+    fault: Fault,
+    ref: string | undefined,
+    send: { clientMsgId: string; conversationId: string },
+  ): void;
+};
+
+export class SessionSends {
+  readonly #parts: Parts;
+  readonly #desk: SendDesk<Ticket>;
+  readonly #echoed = new Set<string>();
+  /** Conversations whose head is to be told. */
+  readonly #untold = new Set<string>();
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+    const { sends, worldSends } = parts.settings.limits;
+    this.#desk = new SendDesk<Ticket>(
+      { sends, world: worldSends, lane: SEND_LANE },
+      {
+        append: (conversationId, batch) => void this.#append(conversationId, batch),
+        answer: (ticket, conversationId, command, outcome) => this.#answer(ticket, conversationId, command, outcome),
+      },
+      systemClock.now(),
+    );
+  }
+
+  /** Takes a send in; the ticket's holder gets its answer, exactly one. */
+  submit(ticket: Ticket, conversationId: string, command: SendCommand): void {
+    this.#desk.submit(ticket, conversationId, command, systemClock.now());
+  }
+
+  async #append(conversationId: string, batch: SendCommand[]): Promise<void> {
+    const { env, userId, settings } = this.#parts;
+    try {
+      const outcomes =
+        conversationId === WORLD_ROOM_ID
+          ? shardOf(env, conversationId, userId, settings.worldShards).send(batch)
+          : roomOf(env, conversationId).append(batch);
+      this.#desk.landed(conversationId, await outcomes, systemClock.now());
+    } catch (error) {
+      log("warn", "sends did not reach their room", { userId, conversationId, error: describeError(error) });
+      this.#desk.landed(conversationId, "failed", systemClock.now());
+      if (conversationId !== WORLD_ROOM_ID) {
+        this.#tellHeadSoon(conversationId, TELL_TRIES);
+      }
+    }
+  }
+
+  #answer(ticket: Ticket, conversationId: string, command: SendCommand, outcome: Result<StoredMessage>): void {
+    if (outcome.ok) {
+      this.#acknowledge(ticket, outcome.value);
+      ticket.resolve?.(ok(messageFor(outcome.value, this.#parts.userId)));
+      return;
+    }
+    ticket.resolve?.(outcome);
+    if (ticket.socket !== undefined) {
+      const { clientMsgId } = command;
+      this.#parts.refuse(ticket.socket, outcome.fault, ticket.ref, { clientMsgId, conversationId });
+    }
+  }
+
+  /** The acknowledgement to the sending socket; the message to the sender's other sockets. */
+  #acknowledge(ticket: Ticket, message: StoredMessage): void {
+    const { sockets, heads, userId, markWorldRead } = this.#parts;
+    const { clientMsgId, conversationId, messageId, seqId, createdAt } = message;
+    if (ticket.socket !== undefined) {
+      const { ref } = ticket;
+      const data = { clientMsgId, conversationId, status: "sent", messageId, seqId, createdAt } as const;
+      sockets.send([ticket.socket], { type: "message-ack", data: ref === undefined ? data : { ...data, ref } });
+    }
+    heads.note(conversationId, seqId);
+    // A sender has read their own message; a room keeps that by itself, but for the world it is kept here.
+    heads.noteRead(conversationId, seqId);
+    if (conversationId === WORLD_ROOM_ID) {
+      markWorldRead(seqId, seqId);
+    }
+    // World readers get it with everyone else, from the shard.
+    if (conversationId === WORLD_ROOM_ID || this.#echoed.has(messageId)) {
+      return;
+    }
+    this.#echoed.add(messageId);
+    if (this.#echoed.size > ECHO_MEMORY) {
+      const [oldest] = this.#echoed;
+      this.#echoed.delete(oldest ?? "");
+    }
+    const others = sockets.all().filter((socket) => socket !== ticket.socket);
+    if (others.length > 0) {
+      sockets.send(others, { type: "new-message", data: { message: messageFor(message, userId) } });
+    }
+  }
+
+  /**
+   * Nobody knows what became of a flight: the room may have taken it, and never delivers messages to their own sender. The
+   * user's sockets are told how far the room is; clients that hear of a newer head read what they miss.
+   */
+  #tellHeadSoon(conversationId: string, tries: number): void {
+    if (tries <= 0 || this.#untold.has(conversationId)) {
+      return;
+    }
+    this.#untold.add(conversationId);
+    setTimeout(() => {
+      this.#untold.delete(conversationId);
+      void this.#tellHead(conversationId, tries - 1);
+    }, TELL_AFTER_MS);
+  }
+
+  async #tellHead(conversationId: string, triesLeft: number): Promise<void> {
+    const { env, userId, sockets, heads, actor } = this.#parts;
+    try {
+      const view = await roomOf(env, conversationId).view(actor());
+      if (view.ok) {
+        const { conversation, headSeqId } = view.value;
+        heads.note(conversationId, headSeqId);
+        const data = { conversation: presentConversation(conversation, headSeqId) };
+        sockets.send(sockets.all(), { type: "conversation-updated", data });
+      }
+    } catch (error) {
+      log("warn", "a room's head is not known after lost sends", {
+        userId,
+        conversationId,
+        error: describeError(error),
+      });
+      this.#tellHeadSoon(conversationId, triesLeft);
+    }
+  }
+}
