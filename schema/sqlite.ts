@@ -202,7 +202,7 @@ export const userReadPointers = sqliteTable(
   (t) => [primaryKey({ columns: [t.conversationId, t.userId] })],
 );
 
-/** Invite links of groups. */
+/** The queryable copy of rooms' invite links. `uses` is counted by the room, which decides who comes in. */
 export const invites = sqliteTable(
   "invites",
   {
@@ -214,29 +214,25 @@ export const invites = sqliteTable(
     maxUses: integer("max_uses"),
     uses: integer("uses").notNull().default(0),
     revokedAt: integer("revoked_at"),
+    logId: integer("log_id").notNull().default(0),
   },
   (t) => [index("invites_conversation").on(t.conversationId, t.createdAt)],
 );
 
-/** Requests to join a group with `joinApproval`. `pending_key` is `{conversation}:{user}` while it waits. */
+/** The queryable copy of requests to join a group with `joinApproval`. */
 export const joinRequests = sqliteTable(
   "join_requests",
   {
     requestId: text("request_id").primaryKey(),
     conversationId: text("conversation_id").notNull(),
     userId: text("user_id").notNull(),
-    message: text("message"),
     status: text("status").notNull(),
-    pendingKey: text("pending_key"),
-    opId: text("op_id").notNull(),
     decidedBy: text("decided_by"),
     createdAt: integer("created_at").notNull(),
     updatedAt: integer("updated_at").notNull(),
+    logId: integer("log_id").notNull().default(0),
   },
-  (t) => [
-    uniqueIndex("join_requests_pending").on(t.pendingKey),
-    index("join_requests_conversation").on(t.conversationId, t.status, t.requestId),
-  ],
+  (t) => [index("join_requests_conversation").on(t.conversationId, t.status, t.requestId)],
 );
 
 /** What was uploaded where; the bytes are in R2 under `object_key`. */

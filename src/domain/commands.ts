@@ -1,6 +1,16 @@
 /** What callers ask of the core, and what it answers. Plain data: all of it crosses RPC. */
 import type { Content } from "../protocol/things.ts";
-import type { ConversationState, ConversationType, MemberState, RoomRecord, Role, StoredMessage } from "./records.ts";
+import type {
+  ADMIN,
+  ConversationState,
+  ConversationType,
+  JoinRequestState,
+  MEMBER,
+  MemberState,
+  RoomRecord,
+  Role,
+  StoredMessage,
+} from "./records.ts";
 
 /** Who asks: what the access token says. */
 export type Actor = { userId: string; isGuest: boolean; isAdmin: boolean };
@@ -57,3 +67,26 @@ export type AddedMembers = {
   added: MemberState[];
   failed: { userId: string; code: number }[];
 };
+
+/** Absent leaves a field as it is, `null` empties it. */
+export type ConversationChange = {
+  name?: string;
+  avatarUrl?: string | null;
+  announcement?: string | null;
+  joinApproval?: boolean;
+  muteAll?: boolean;
+  maxMembers?: number;
+};
+
+/** An owner is made by transfer, not here. `mutedUntil` in epoch milliseconds; `null` ends a mute. */
+export type MemberChange = { role?: typeof MEMBER | typeof ADMIN; mutedUntil?: number | null };
+
+/** `code` is made by the caller, so that a repeated call makes one link. */
+export type NewInvite = { code: string; expiresAt?: number; maxUses?: number };
+
+/** `requestId` is for the wish to join that may come of it. */
+export type JoinWish = { code: string; requestId: string };
+
+export type JoinOutcome = { status: "joined"; view: RoomView } | { status: "pending"; request: JoinRequestState };
+
+export type JoinDecision = { requestId: string; action: "accept" | "reject" };

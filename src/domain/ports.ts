@@ -2,7 +2,7 @@
  * What the core needs from the outside: small synchronous ports. The objects put SQLite behind
  * them, the simulator memory that forgets what was not committed. Nothing here knows a platform.
  */
-import type { ConversationState, MemberState, StoredMessage } from "./records.ts";
+import type { ConversationState, InviteState, JoinRequestState, MemberState, StoredMessage } from "./records.ts";
 import type { TopicName } from "../protocol/events.ts";
 
 /** A log row: the message, the change that wrote it last, and what a resend is compared with. */
@@ -45,8 +45,33 @@ export type RoomImage = {
   hasOutbox: boolean;
 };
 
+/** What groups keep besides members: invite links and wishes to join. Writes as for `RoomStore`. */
+export interface GroupStore {
+  invite(code: string): InviteState | undefined;
+  putInvite(invite: InviteState): void;
+  deleteInvite(code: string): void;
+  /** Drops links that expired at or before `now`. */
+  pruneInvites(now: number): void;
+  /** Links that expire after `now`, used up or not. */
+  inviteCount(now: number): number;
+  /** By creation, after `after` (exclusive). */
+  invites(after: { createdAt: number; code: string } | undefined, limit: number): InviteState[];
+
+  joinRequest(requestId: string): JoinRequestState | undefined;
+  /** The newest one of this user. */
+  joinRequestOf(userId: string): JoinRequestState | undefined;
+  /** Takes the place of an earlier one of the same user. */
+  putJoinRequest(request: JoinRequestState): void;
+  /** Those that wait, by id, after `after` (exclusive; "" for the first page). */
+  pendingRequests(after: string, limit: number): JoinRequestState[];
+
+  /** Owner and admins, by user id, after `after` (exclusive; "" for the first page). */
+  moderators(after: string, limit: number): MemberState[];
+}
+
 /** The room's durable memory. Writes outside `transaction` are forbidden. */
 export interface RoomStore {
+  readonly groups: GroupStore;
   /** All or nothing; what it returns may leave the object only when the writes are durable. */
   transaction<T>(work: () => T): T;
   load(): RoomImage;

@@ -54,6 +54,32 @@ export type MemberState = {
   readSeqId: number;
 };
 
+/** An invite link as stored in its group's room. All times in epoch milliseconds. */
+export type InviteState = {
+  code: string;
+  conversationId: string;
+  createdBy: string;
+  createdAt: number;
+  /** From here on it lets nobody in. */
+  expiresAt: number;
+  /** Absent: as many as the group holds. */
+  maxUses?: number;
+  /** Who came in by it, and who asked to; never more than `maxUses`. */
+  uses: number;
+  revokedAt?: number;
+};
+
+/** Somebody's wish to join a group with `joinApproval`. */
+export type JoinRequestState = {
+  requestId: string;
+  conversationId: string;
+  userId: string;
+  status: "pending" | "accepted" | "rejected";
+  decidedBy?: string;
+  createdAt: number;
+  updatedAt: number;
+};
+
 /**
  * One row of the queryable copy in SQL. `logId` is the room's change counter: applying a record
  * twice, or an older one after a newer one, changes nothing.
@@ -64,6 +90,8 @@ export type RoomRecord = { conversationId: string; logId: number } & (
   | { kind: "member"; member: MemberState }
   | { kind: "memberRemoved"; userId: string; removedAt: number }
   | { kind: "readPointer"; userId: string; readSeqId: number }
+  | { kind: "invite"; invite: InviteState }
+  | { kind: "joinRequest"; request: JoinRequestState }
 );
 
 /** Body of one `gochat.messages.persist` queue message: many records of one conversation. */

@@ -10,7 +10,7 @@ import type { ServerFrame } from "../protocol/frames.ts";
 import type { Actor, HistoryPage, RoomView, SendCommand } from "./commands.ts";
 import { NO_FILTER, type ContentFilter } from "./contentFilter.ts";
 import { requireMember } from "./membership.ts";
-import type { Counters, LogRow, OutboxRow, Random, RoomStore } from "./ports.ts";
+import type { Counters, GroupStore, LogRow, OutboxRow, Random, RoomStore } from "./ports.ts";
 import { DIRECT, type ConversationState, type MemberState, type RoomRecord, type StoredMessage } from "./records.ts";
 import { ROOM_LIMITS, RoomContext, type RoomLimits } from "./roomContext.ts";
 import { RoomDelivery } from "./roomDelivery.ts";
@@ -69,6 +69,11 @@ export class RoomCore {
 
   get counters(): Readonly<Counters> {
     return this.#room.counters;
+  }
+
+  /** Invites and join requests; written only by a change's `write`. */
+  get groups(): GroupStore {
+    return this.#room.store.groups;
   }
 
   // ---- messages
@@ -199,6 +204,8 @@ export class RoomCore {
       removed?: string[];
       outbox: OutboxDraft[];
       held: boolean;
+      /** Other rows of the same transaction. */
+      write?: () => void;
     },
     now: number,
   ): { records: RoomRecord[]; outboxIds: number[] } {
@@ -218,6 +225,7 @@ export class RoomCore {
       for (const userId of change.removed ?? []) {
         store.deleteMember(userId);
       }
+      change.write?.();
       for (const draft of change.outbox) {
         next.logId += 1;
         const { row, record } = outboxRow(this.conversationId, draft, next.logId, change.held, now);

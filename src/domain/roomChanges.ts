@@ -3,62 +3,20 @@
  * the rules, then commits rows, SQL records and bus events in one transaction of the room.
  */
 import { ERRORS, err, ok, type Result } from "../protocol/errors.ts";
+import {
+  changed,
+  conversationEvent,
+  conversationRecord,
+  memberRecord,
+  notification,
+  stateEvent,
+  takeIn,
+  unchanged,
+} from "./changeDrafts.ts";
 import type { Actor, AddedMembers, CreateRoom, RoomChange, RoomView } from "./commands.ts";
 import { mayAdd, mayRemove, newConversation, requireMember } from "./membership.ts";
-import { GROUP, MEMBER, WORLD, type ConversationState, type MemberState } from "./records.ts";
-import type { OutboxDraft, RoomCore } from "./room.ts";
-
-const CONVERSATION_EVENTS = "gochat.conversation-events";
-
-function conversationRecord(core: RoomCore, state: ConversationState): OutboxDraft {
-  return {
-    kind: "record",
-    record: (logId) => ({
-      kind: "conversation",
-      conversationId: state.conversationId,
-      logId,
-      conversation: state,
-      headSeqId: core.headSeqId,
-    }),
-  };
-}
-
-function memberRecord(core: RoomCore, member: MemberState): OutboxDraft {
-  return {
-    kind: "record",
-    record: (logId) => ({
-      kind: "member",
-      conversationId: core.conversationId,
-      logId,
-      member,
-    }),
-  };
-}
-
-/** An event of this conversation by `operatorId`, with the conversation as it is after the change. */
-function conversationEvent(
-  type: string,
-  operatorId: string,
-  state: ConversationState,
-  payload: Record<string, unknown>,
-): OutboxDraft {
-  return {
-    kind: "event",
-    topic: CONVERSATION_EVENTS,
-    event: (eventId, timestamp) => ({
-      event_id: eventId,
-      event_type: type,
-      timestamp,
-      conversation_id: state.conversationId,
-      operator_id: operatorId,
-      payload,
-    }),
-  };
-}
-
-function changed(state: ConversationState, now: number): ConversationState {
-  return { ...state, version: state.version + 1, updatedAt: now };
-}
+import { GROUP, WORLD, type ConversationState } from "./records.ts";
+import type { RoomCore } from "./room.ts";
 
 /** Idempotent for the same conversation id: the existing one is the answer. */
 export function createConversation(core: RoomCore, command: CreateRoom, now: number): Result<RoomChange<RoomView>> {
@@ -69,9 +27,10 @@ export function createConversation(core: RoomCore, command: CreateRoom, now: num
   const actor: Actor = { userId: creator, isGuest: false, isAdmin: false };
   if (core.state !== undefined) {
     const view = core.view(actor);
-    return view.ok ? ok({ value: view.value, records: [], outboxIds: [] }) : view;
+    return view.ok ? ok(unchanged(view.value)) : view;
   }
   const { state, members } = newConversation(core.conversationId, command, now);
+  const invited = command.memberIds.slice(1);
   const change = core.commit(
     {
       state,
@@ -79,10 +38,10 @@ export function createConversation(core: RoomCore, command: CreateRoom, now: num
       outbox: [
         conversationRecord(core, state),
         ...members.map((member) => memberRecord(core, member)),
-        conversationEvent("conversation.created", creator, state, {
-          conversation: { ...state, headSeqId: core.headSeqId },
-          member_ids: command.memberIds,
-        }),
+        stateEvent(core, "conversation.created", creator, state, { member_ids: command.memberIds }),
+        ...(command.type === GROUP && invited.length > 0
+          ? [notification(core, "conversation.invited", creator, { user_ids: invited })]
+          : []),
       ],
       held: true,
     },
@@ -108,7 +67,7 @@ export function addMembers(
   if (!allowed.ok) {
     return allowed;
   }
-  const fresh: MemberState[] = [];
+  const fresh: string[] = [];
   const value: AddedMembers = { added: [], failed: [] };
   for (const userId of new Set(userIds)) {
     const existing = core.member(userId);
@@ -117,36 +76,14 @@ export function addMembers(
     } else if (state.memberCount + fresh.length >= state.maxMembers) {
       value.failed.push({ userId, code: ERRORS.GROUP_FULL.code });
     } else {
-      // A new member has nothing unread from before they came.
-      const joined: MemberState = { userId, role: MEMBER, joinedAt: now, readSeqId: core.headSeqId };
-      fresh.push(joined);
-      value.added.push(joined);
+      fresh.push(userId);
     }
   }
   if (fresh.length === 0) {
-    return ok({ value, records: [], outboxIds: [] });
+    return ok(unchanged(value));
   }
-  const next = { ...changed(state, now), memberCount: state.memberCount + fresh.length };
-  const change = core.commit(
-    {
-      state: next,
-      put: fresh,
-      outbox: [
-        conversationRecord(core, next),
-        ...fresh.map((joined) => memberRecord(core, joined)),
-        conversationEvent("conversation.member.added", actor.userId, next, {
-          conversation: { ...next, headSeqId: core.headSeqId },
-          members: fresh.map((joined) => ({
-            user_id: joined.userId,
-            role: joined.role,
-            joined_at: joined.joinedAt,
-          })),
-        }),
-      ],
-      held: true,
-    },
-    now,
-  );
+  const { members, ...change } = takeIn(core, state, fresh, actor.userId, now);
+  value.added.push(...members);
   return ok({ value, ...change });
 }
 
@@ -192,10 +129,11 @@ export function removeMember(
             removedAt: now,
           }),
         },
-        conversationEvent("conversation.member.removed", actor.userId, next, {
+        conversationEvent(core, "conversation.member.removed", actor.userId, {
           user_id: userId,
           reason: allowed.value.dismisses ? "dismissed" : left ? "left" : "removed",
         }),
+        ...(allowed.value.dismisses ? [stateEvent(core, "conversation.dismissed", actor.userId, next)] : []),
       ],
       held: true,
     },
@@ -240,7 +178,7 @@ export function markRead(
   const readSeqId = Math.max(from, to);
   const value = { readSeqId, unreadCount: core.headSeqId - readSeqId };
   if (to <= from) {
-    return ok({ value, records: [], outboxIds: [] });
+    return ok(unchanged(value));
   }
   const userId = actor.userId;
   const change = core.commit(

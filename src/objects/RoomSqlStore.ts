@@ -3,6 +3,8 @@ import type { Counters, LogRow, OutboxRow, RoomImage, RoomStore } from "../domai
 import type { ConversationState, MemberState, StoredMessage } from "../domain/records.ts";
 import { ObjectSchema } from "../platform/objectSchema.ts";
 import type { TopicName } from "../protocol/events.ts";
+import { GROUP_TABLES, GroupSqlStore } from "./GroupSqlStore.ts";
+import { toMember, type MemberColumns } from "./memberRows.ts";
 
 /** Released migrations are never edited; docs/storage-schema.md describes the tables. */
 const MIGRATIONS = [
@@ -29,20 +31,13 @@ const MIGRATIONS = [
      held INTEGER NOT NULL
    );
    CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;`,
+  GROUP_TABLES,
 ];
 
 /** Members kept in memory; a large group's senders are read again when they are not among them. */
 const MEMBER_CACHE = 1_000;
 
 type MessageColumns = { log_id: number; payload_hash: string; body: string };
-type MemberColumns = {
-  user_id: string;
-  role: number;
-  joined_at: number;
-  muted_until: number | null;
-  read_seq_id: number;
-};
-
 function toLogRow(row: MessageColumns): LogRow {
   return {
     message: JSON.parse(row.body) as StoredMessage,
@@ -51,17 +46,8 @@ function toLogRow(row: MessageColumns): LogRow {
   };
 }
 
-function toMember(row: MemberColumns): MemberState {
-  return {
-    userId: row.user_id,
-    role: row.role as MemberState["role"],
-    joinedAt: row.joined_at,
-    ...(row.muted_until === null ? {} : { mutedUntil: row.muted_until }),
-    readSeqId: row.read_seq_id,
-  };
-}
-
 export class RoomSqlStore implements RoomStore {
+  readonly groups: GroupSqlStore;
   readonly #storage: DurableObjectStorage;
   readonly #sql: SqlStorage;
   readonly #schema: ObjectSchema;
@@ -72,6 +58,7 @@ export class RoomSqlStore implements RoomStore {
     this.#storage = storage;
     this.#sql = storage.sql;
     this.#schema = new ObjectSchema(storage, MIGRATIONS);
+    this.groups = new GroupSqlStore(storage.sql, (query, ...values) => this.#rows(query, ...values));
   }
 
   transaction<T>(work: () => T): T {

@@ -16,6 +16,7 @@ import type { Ban } from "../domain/ban.ts";
 import type { MemberState, StoredMessage } from "../domain/records.ts";
 import type { ErrorName, Result } from "../protocol/errors.ts";
 import type { Device, Message } from "../protocol/things.ts";
+import type { GroupRpc } from "./groupRpc.ts";
 
 export type {
   Actor,
@@ -27,7 +28,7 @@ export type {
   SendCommand,
 } from "../domain/commands.ts";
 
-export interface RoomRpc {
+export interface RoomRpc extends GroupRpc {
   /** One outcome for each send, in the same order. Durable when the call returns. */
   append(sends: SendCommand[]): Promise<Result<StoredMessage>[]>;
   /** Idempotent: creating the same direct conversation again answers the existing one. */

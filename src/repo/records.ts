@@ -9,6 +9,7 @@ import { conversationMembers, conversations, messages, userReadPointers } from "
 import { WORLD_ROOM_ID, type RoomRecord } from "../domain/records.ts";
 import type { Clock } from "../platform/clock.ts";
 import { runBatch, type Db, type Statement } from "./d1.ts";
+import { inviteRow, joinRequestRow, upsertInvites, upsertJoinRequests } from "./doorRecords.ts";
 import type { PersistenceRepo } from "./types.ts";
 
 /**
@@ -26,6 +27,8 @@ interface Rows {
   readonly conversations: Map<string, Row>;
   readonly members: Map<string, Row>;
   readonly pointers: Map<string, Row>;
+  readonly invites: Map<string, Row>;
+  readonly joinRequests: Map<string, Row>;
   /** Conversations whose head must be looked at again. */
   readonly moved: Set<string>;
 }
@@ -43,6 +46,8 @@ export function d1Records(db: Db, clock: Clock): PersistenceRepo {
         ...chunks(rows.conversations.values()).map((json) => upsertConversations(db, json)),
         ...chunks(rows.members.values()).map((json) => upsertMembers(db, json)),
         ...chunks(rows.pointers.values()).map((json) => upsertPointers(db, json)),
+        ...chunks(rows.invites.values()).map((json) => upsertInvites(db, json)),
+        ...chunks(rows.joinRequests.values()).map((json) => upsertJoinRequests(db, json)),
         // Last, because it reads the messages and conversations written above, whichever of them came first.
         ...chunks([...rows.moved].map((id) => [id])).map((json) => advanceHeads(db, json)),
       ]);
@@ -56,6 +61,8 @@ function collect(records: readonly RoomRecord[], now: number): Rows {
     conversations: new Map(),
     members: new Map(),
     pointers: new Map(),
+    invites: new Map(),
+    joinRequests: new Map(),
     moved: new Set(),
   };
   const versions = new Map<string, number>();
@@ -156,6 +163,15 @@ function addRecord(rows: Rows, versions: Map<string, number>, record: RoomRecord
     case "readPointer":
       addPointer(record.userId, record.readSeqId);
       return;
+    case "invite": {
+      const { invite } = record;
+      return keepNewest(rows.invites, versions, "invite", invite.code, logId, inviteRow(invite, logId));
+    }
+    case "joinRequest": {
+      const { request } = record;
+      const row = joinRequestRow(request, logId);
+      return keepNewest(rows.joinRequests, versions, "joinRequest", request.requestId, logId, row);
+    }
     default:
       return unknownKind(record);
   }

@@ -155,6 +155,11 @@ export class SqlNode extends Peer {
         return;
       case "readPointer":
         this.#point(id, record.userId, record.readSeqId);
+        return;
+      case "invite":
+      case "joinRequest":
+        // Nothing in the simulation reads these copies.
+        return;
     }
   }
 

@@ -5,6 +5,7 @@
  */
 import type { Counters, LogRow, OutboxRow, RoomImage, RoomStore } from "../../src/domain/ports.ts";
 import type { ConversationState, MemberState } from "../../src/domain/records.ts";
+import { MemoryGroupStore } from "./memoryGroupStore.ts";
 
 /** Everything that one event wrote, until it is durable. */
 export type Commit = {
@@ -24,6 +25,10 @@ function emptyCommit(): Commit {
 const NO_COUNTERS: Counters = { logId: 0, persistedSeqId: 0, deliveredSeqId: 0, firstSeqId: 1 };
 
 export class MemoryRoomStore implements RoomStore {
+  readonly groups: MemoryGroupStore = new MemoryGroupStore(
+    () => this.#members.values(),
+    (step) => this.#open.undo.push(step),
+  );
   /** For planted bugs only: the index on (sender, key) would hide a missing dedupe from the oracles. */
   noUniqueIndex = false;
   #open: Commit = emptyCommit();

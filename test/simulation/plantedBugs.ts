@@ -13,6 +13,7 @@ import type { Plant } from "./plants.ts";
 /** A copy of a store in which some methods are replaced. */
 function changed(store: RoomStore, changes: Partial<RoomStore>): RoomStore {
   return {
+    groups: store.groups,
     transaction: (work) => store.transaction(work),
     load: () => store.load(),
     saveState: (state) => store.saveState(state),
