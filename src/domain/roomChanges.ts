@@ -16,7 +16,7 @@ import {
 import type { Actor, AddedMembers, CreateRoom, RoomChange, RoomView } from "./commands.ts";
 import { mayAdd, mayRemove, newConversation, requireMember } from "./membership.ts";
 import { GROUP, WORLD, type ConversationState } from "./records.ts";
-import type { RoomCore } from "./room.ts";
+import type { OutboxDraft, RoomCore } from "./room.ts";
 
 /** Idempotent for the same conversation id: the existing one is the answer. */
 export function createConversation(core: RoomCore, command: CreateRoom, now: number): Result<RoomChange<RoomView>> {

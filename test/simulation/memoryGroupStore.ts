@@ -27,7 +27,7 @@ export class MemoryGroupStore implements GroupStore {
   }
 
   pruneInvites(now: number): void {
-    for (const { code, expiresAt } of [...this.#invites.values()]) {
+    for (const { code, expiresAt } of this.#invites.values()) {
       if (expiresAt <= now) {
         this.deleteInvite(code);
       }

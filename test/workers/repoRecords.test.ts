@@ -1,6 +1,12 @@
 import { env } from "cloudflare:workers";
 import { describe, it } from "vitest";
-import type { ConversationState, MemberState, RoomRecord, StoredMessage } from "../../src/domain/records.ts";
+import type {
+  ConversationState,
+  InviteState,
+  MemberState,
+  RoomRecord,
+  StoredMessage,
+} from "../../src/domain/records.ts";
 import { newId } from "../../src/platform/ids.ts";
 import { repositories } from "../../src/repo/index.ts";
 import type { ConversationItem } from "../../src/repo/types.ts";
@@ -68,16 +74,37 @@ async function item(conversationId: string, userId: string): Promise<Conversatio
   return (await repo.conversations.items(userId, [conversationId]))[0];
 }
 
+const ROOM_TABLES = [
+  "conversations",
+  "conversation_members",
+  "messages",
+  "user_read_pointers",
+  "invites",
+  "join_requests",
+];
+
 /** All rows of the room tables of one conversation, for comparing whole states. */
 async function dump(id: string): Promise<unknown[]> {
   const results = await env.DB.batch(
-    ["conversations", "conversation_members", "messages", "user_read_pointers"].map((table) =>
+    ROOM_TABLES.map((table) =>
       env.DB.prepare(`SELECT * FROM ${table} WHERE conversation_id = ? ORDER BY 1, 2`).bind(id),
     ),
   );
   return results.map((result) =>
     result.results.map((row) => ({ ...(row as Record<string, unknown>), conversation_id: "x", updated_at: "x" })),
   );
+}
+
+function invite(conversationId: string, logId: number, over: Partial<InviteState>): RoomRecord {
+  const made = { createdBy: "owner", createdAt: NOW, expiresAt: NOW + 1_000, maxUses: 5, uses: 0 };
+  const code = `code-${conversationId}`;
+  return { kind: "invite", conversationId, logId, invite: { code, conversationId, ...made, ...over } };
+}
+
+function asked(conversationId: string, logId: number, status: "pending" | "accepted"): RoomRecord {
+  const request = { requestId: `r-${conversationId}`, conversationId, userId: "late", status, createdAt: NOW };
+  const decided = status === "pending" ? {} : { decidedBy: "owner" };
+  return { kind: "joinRequest", conversationId, logId, request: { ...request, ...decided, updatedAt: NOW + logId } };
 }
 
 /** A small history: every kind of record, in the order in which the room made them. */
@@ -98,6 +125,11 @@ function history(id: string): RoomRecord[] {
     sent(10, message(id, 1, { recalledAt: NOW + 10 })),
     sent(11, message(id, 3, { mentions: ["guest"] })),
     removed(id, 12, "owner"),
+    invite(id, 13, { uses: 0 }),
+    invite(id, 14, { uses: 1 }),
+    asked(id, 15, "pending"),
+    invite(id, 16, { uses: 1, revokedAt: NOW + 16 }),
+    asked(id, 17, "accepted"),
   ];
 }
 
@@ -139,7 +171,12 @@ describe("room records", () => {
     for (const record of history(straight)) {
       await apply(record);
     }
-    const expected = JSON.stringify(await dump(straight)).replaceAll(straight, "ID");
+    const rows = await dump(straight);
+    expect(rows.slice(4)).toMatchObject([
+      [{ uses: 1, revoked_at: NOW + 16, log_id: 16 }],
+      [{ status: "accepted", decided_by: "owner", log_id: 17 }],
+    ]);
+    const expected = JSON.stringify(rows).replaceAll(straight, "ID");
     for (let seed = 0; seed < 12; seed++) {
       const id = groupId();
       const records = [...shuffled(history(id), seed), ...shuffled(history(id), seed + 100)];

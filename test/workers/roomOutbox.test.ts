@@ -234,6 +234,7 @@ describe("changes of anything but messages", () => {
     const list = must(await repositories(env).conversations.list(member, { limit: 10 }));
     expect(list.items.map((item) => item.conversation.conversationId)).toContain(id);
     await deliver("gochat.conversation-events", await bus.next("gochat.conversation-events", id));
+    await deliver("gochat.notifications", await bus.next("gochat.notifications", id));
     await eventually("an empty outbox", async () => (await outboxRows(id)) === 0);
   });
 
@@ -260,6 +261,7 @@ describe("changes of anything but messages", () => {
     expect(second).toEqual(first);
     const device = await connect(member);
     await deliver("gochat.conversation-events", second);
+    await deliver("gochat.notifications", await bus.next("gochat.notifications", id));
     expect((await device.next("conversation-joined")).data.conversation.conversationId).toBe(id);
     expect(await outboxRows(id)).toBe(0);
   });
