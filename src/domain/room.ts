@@ -10,12 +10,13 @@ import type { ServerFrame } from "../protocol/frames.ts";
 import type { Actor, HistoryPage, RoomView, SendCommand } from "./commands.ts";
 import { NO_FILTER, type ContentFilter } from "./contentFilter.ts";
 import { requireMember } from "./membership.ts";
-import type { Counters, GroupStore, LogRow, OutboxRow, Random, RoomStore } from "./ports.ts";
+import type { Counters, GroupStore, LogRow, Random, RoomStore } from "./ports.ts";
 import { DIRECT, type ConversationState, type MemberState, type RoomRecord, type StoredMessage } from "./records.ts";
+import { writeCommit, type RoomCommit } from "./roomCommit.ts";
 import { ROOM_LIMITS, RoomContext, type RoomLimits } from "./roomContext.ts";
 import { RoomDelivery } from "./roomDelivery.ts";
-import type { OutboxDraft, RoomEffect, TimerName } from "./roomEffects.ts";
-import { outboxRow, persistFailed, RoomOutbox } from "./roomOutbox.ts";
+import type { RoomEffect, TimerName } from "./roomEffects.ts";
+import { persistFailed, RoomOutbox } from "./roomOutbox.ts";
 import { decideSend } from "./sendRules.ts";
 
 export { DIRECT_DELIVERY_LIMIT, HOT_MESSAGES, DEDUPE_WINDOW_MS, type RoomLimits } from "./roomContext.ts";
@@ -197,48 +198,9 @@ export class RoomCore {
    * Commits a change: new state, members put or removed, and outbox rows for SQL and the bus.
    * `held`: the caller writes the records through to SQL itself and then says `settled`.
    */
-  commit(
-    change: {
-      state?: ConversationState;
-      put?: MemberState[];
-      removed?: string[];
-      outbox: OutboxDraft[];
-      held: boolean;
-      /** Other rows of the same transaction. */
-      write?: () => void;
-    },
-    now: number,
-  ): { records: RoomRecord[]; outboxIds: number[] } {
+  commit(change: RoomCommit, now: number): { records: RoomRecord[]; outboxIds: number[] } {
     const room = this.#room;
-    const { store } = room;
-    const records: RoomRecord[] = [];
-    const heldIds: number[] = [];
-    const rows: OutboxRow[] = [];
-    room.counters = store.transaction(() => {
-      const next = { ...room.counters };
-      if (change.state !== undefined) {
-        store.saveState(change.state);
-      }
-      for (const member of change.put ?? []) {
-        store.putMember(member);
-      }
-      for (const userId of change.removed ?? []) {
-        store.deleteMember(userId);
-      }
-      change.write?.();
-      for (const draft of change.outbox) {
-        next.logId += 1;
-        const { row, record } = outboxRow(this.conversationId, draft, next.logId, change.held, now);
-        store.addOutbox(row);
-        rows.push(row);
-        if (record !== undefined) {
-          records.push(record);
-          heldIds.push(row.id);
-        }
-      }
-      store.saveCounters(next);
-      return next;
-    });
+    const { records, heldIds, rows } = writeCommit(room, change, now);
     room.now = now;
     if (change.state !== undefined) {
       // Membership changes come with a new state; a moved read pointer does not.
