@@ -269,7 +269,10 @@ export const outboxEvents = sqliteTable(
   (t) => [index("outbox_events_owner").on(t.ownerId, t.eventId)],
 );
 
-/** What a consumer gave up on, kept for an admin to look at and replay. A redelivered letter is one row. */
+/**
+ * What a consumer gave up on, kept for an admin to look at and replay. A redelivered letter is one row: `message_id` is what it is
+ * recognised by (src/queues/letters.ts). `attempts` are the deliveries before it was given up.
+ */
 export const deadLetters = sqliteTable(
   "dead_letters",
   {
@@ -277,6 +280,8 @@ export const deadLetters = sqliteTable(
     queue: text("queue").notNull(),
     messageId: text("message_id").notNull(),
     body: text("body").notNull(),
+    attempts: integer("attempts").notNull().default(1),
+    error: text("error"),
     createdAt: integer("created_at").notNull(),
     replayedAt: integer("replayed_at"),
   },

@@ -27,6 +27,15 @@ export function queuesBus(env: Env): Bus {
         await queue.sendBatch(part.map((record) => ({ body: record.body })));
       }
     },
+
+    async backlog(topic) {
+      try {
+        return (await queueOf(env, topic).metrics()).backlogCount;
+      } catch {
+        // Not every runtime tells.
+        return undefined;
+      }
+    },
   };
 }
 

@@ -10,4 +10,6 @@ export type BusRecord = {
 export interface Bus {
   /** Throws when the bus did not take the records; the caller's outbox keeps them. */
   publish(topic: TopicName, records: readonly BusRecord[]): Promise<void>;
+  /** How many records wait for the consumers of a topic; undefined where the bus does not tell. */
+  backlog(topic: TopicName): Promise<number | undefined>;
 }

@@ -1,6 +1,8 @@
 /**
  * What handlers work with, made once a request. They never touch a binding: every way out of the Worker is named here.
  */
+import { queuesBus } from "../bus/queues.ts";
+import type { Bus } from "../bus/types.ts";
 import { embeddedCache } from "../cache/embedded.ts";
 import type { Cache } from "../cache/types.ts";
 import type { RoomView } from "../domain/commands.ts";
@@ -21,6 +23,7 @@ export interface Services {
   readonly settings: Settings;
   readonly repo: Repo;
   readonly cache: Cache;
+  readonly bus: Bus;
   readonly tokens: AccessTokens;
   readonly clock: Clock;
   readonly brakes: Brakes;
@@ -45,6 +48,7 @@ export function servicesOf(env: Env, settings: Settings): Services {
     settings,
     repo: repositories(env),
     cache: embeddedCache(env, settings.cacheShards),
+    bus: queuesBus(env),
     tokens: accessTokens(settings.jwtKeys, settings.limits.accessTokenMs),
     clock: systemClock,
     brakes: brakesOf(env),

@@ -1,24 +1,16 @@
 /** Dead letters: kept in SQL with their topic, for an admin to look at and replay. */
-import { systemClock } from "../platform/clock.ts";
-import { newId } from "../platform/ids.ts";
-import { repositories } from "../repo/index.ts";
+import { DEAD_LETTER_QUEUE } from "../protocol/events.ts";
 import { describeError, log } from "../telemetry/log.ts";
 import { settleEvents } from "./events.ts";
+import { keepLetter, topicOfBody } from "./letters.ts";
 import { retryDelayS } from "./retry.ts";
 
 export async function deadLetters(batch: MessageBatch, env: Env): Promise<void> {
   for (const message of batch.messages) {
     try {
-      const now = systemClock.now();
-      await repositories(env).deadLetters.add({
-        deadLetterId: newId(now),
-        queue: batch.queue,
-        messageId: message.id,
-        body: JSON.stringify(message.body),
-        createdAt: now,
-      });
+      await keepLetter(env, message);
       log("error", "a queue message became a dead letter", {
-        topic: batch.queue,
+        topic: topicOfBody(message.body) ?? DEAD_LETTER_QUEUE,
         eventId: message.id,
       });
       await settleLetter(message.body, env);

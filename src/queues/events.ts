@@ -6,7 +6,8 @@ import { EVENTS, type EventOf, type EventTopic } from "../protocol/events.ts";
 import { roomOf } from "../platform/stubs.ts";
 import { repositories } from "../repo/index.ts";
 import { describeError, log } from "../telemetry/log.ts";
-import { retryDelayS } from "./retry.ts";
+import { noteGivingUp } from "./letters.ts";
+import { deadNext, retryDelayS } from "./retry.ts";
 
 export type EventHandler<Topic extends EventTopic> = (event: EventOf<Topic>, env: Env) => Promise<void>;
 
@@ -23,7 +24,7 @@ export async function consumeEvents<Topic extends EventTopic>(
       if (!parsed.success) {
         // Perhaps an event of a newer release: later, and in the end to the dead letters.
         log("error", "an event does not fit its schema", { topic, eventId: message.id });
-        message.retry({ delaySeconds: retryDelayS(message.attempts) });
+        await tryAgain(topic, message, env, "does not fit its schema");
         return;
       }
       const event = parsed.data as EventOf<Topic>;
@@ -38,11 +39,19 @@ export async function consumeEvents<Topic extends EventTopic>(
           attempts: message.attempts,
           error: describeError(error),
         });
-        message.retry({ delaySeconds: retryDelayS(message.attempts) });
+        await tryAgain(topic, message, env, error);
       }
     }),
   );
   await settleEvents(done, env);
+}
+
+/** Later; the last time the reason is put down first, since the queue of dead letters does not tell it. */
+async function tryAgain(topic: EventTopic, message: Message, env: Env, reason: unknown): Promise<void> {
+  if (deadNext(topic, message)) {
+    await noteGivingUp(env, topic, message, reason);
+  }
+  message.retry({ delaySeconds: retryDelayS(message.attempts) });
 }
 
 /**

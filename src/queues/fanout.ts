@@ -12,7 +12,10 @@ import type { ShardRpc } from "../platform/rpc.ts";
 import { settingsOf } from "../platform/settings.ts";
 import { roomOf, sessionOf, shardAt } from "../platform/stubs.ts";
 import { describeError, log } from "../telemetry/log.ts";
-import { retryDelayS } from "./retry.ts";
+import { noteGivingUp } from "./letters.ts";
+import { deadNext, retryDelayS } from "./retry.ts";
+
+const TOPIC = "gochat.tasks.fanout";
 
 /** Members whose presence is read, and who are served, at one time. Source: DESIGN section 3. */
 const MEMBER_BATCH = 500;
@@ -58,6 +61,9 @@ async function run(message: Message<FanoutTask>, env: Env, later: Later): Promis
       attempts: message.attempts,
       error: describeError(error),
     });
+    if (deadNext(TOPIC, message)) {
+      await noteGivingUp(env, TOPIC, message, error);
+    }
     message.retry({ delaySeconds: retryDelayS(message.attempts) });
   }
 }

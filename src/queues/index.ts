@@ -2,6 +2,7 @@
 import type { FanoutTask, PersistBatch } from "../domain/records.ts";
 import { topicOfQueue } from "../protocol/events.ts";
 import { onConversationEvent } from "./conversationEvents.ts";
+import { counted } from "./counted.ts";
 import { deadLetters } from "./deadLetters.ts";
 import { consumeEvents } from "./events.ts";
 import { fanout } from "./fanout.ts";
@@ -16,8 +17,12 @@ import { onUserEvent } from "./userEvents.ts";
  * Bodies of the internal topics are written by our own objects only, so their types are asserted
  * here; events that others may write as well are checked by their schemas.
  */
-export function consume(batch: MessageBatch, env: Env, ctx: Pick<ExecutionContext, "waitUntil">): Promise<void> {
-  const topic = topicOfQueue(batch.queue);
+export function consume(arrived: MessageBatch, env: Env, ctx: Pick<ExecutionContext, "waitUntil">): Promise<void> {
+  const topic = topicOfQueue(arrived.queue);
+  if (topic === undefined) {
+    return deadLetters(arrived, env);
+  }
+  const batch = counted(topic, arrived);
   switch (topic) {
     case "gochat.messages.upstream":
       return upstream(batch as MessageBatch<UpstreamSend>, env);
@@ -35,7 +40,5 @@ export function consume(batch: MessageBatch, env: Env, ctx: Pick<ExecutionContex
       return consumeEvents(topic, batch, env, onMessageEvent);
     case "gochat.notifications":
       return consumeEvents(topic, batch, env, onNotification);
-    case undefined:
-      return deadLetters(batch, env);
   }
 }

@@ -8,7 +8,10 @@ import { faultOfThrown } from "../platform/failures.ts";
 import { roomOf } from "../platform/stubs.ts";
 import { repositories } from "../repo/index.ts";
 import { describeError, log } from "../telemetry/log.ts";
+import { noteGivingUp } from "./letters.ts";
 import { deadNext, retryDelayS } from "./retry.ts";
+
+const TOPIC = "gochat.messages.persist";
 
 /** One conversation's part of a queue batch. */
 type Group = { messages: Message<PersistBatch>[]; records: RoomRecord[] };
@@ -31,12 +34,14 @@ async function apply(groups: readonly [string, Group][], env: Env): Promise<void
     await repositories(env).persistence.applyRoomRecords(groups.flatMap(([, group]) => group.records));
   } catch (error) {
     log("warn", "persisting a batch failed", {
-      topic: "gochat.messages.persist",
+      topic: TOPIC,
       count: groups.length,
       error: describeError(error),
     });
     const isOutage = faultOfThrown(error).name !== "INTERNAL";
-    await Promise.all(groups.map((one) => (isOutage || groups.length === 1 ? refuse(one[1], env) : apply([one], env))));
+    await Promise.all(
+      groups.map((one) => (isOutage || groups.length === 1 ? refuse(one[1], error, env) : apply([one], env))),
+    );
     return;
   }
   await Promise.all(groups.map(([id, group]) => confirm(id, group, env)));
@@ -59,9 +64,10 @@ function inOrder(group: Group): Message<PersistBatch>[] {
   return group.messages.toSorted((a, b) => a.body.fromSeqId - b.body.fromSeqId);
 }
 
-async function refuse(group: Group, env: Env): Promise<void> {
+async function refuse(group: Group, reason: unknown, env: Env): Promise<void> {
   for (const message of group.messages) {
-    if (deadNext(message)) {
+    if (deadNext(TOPIC, message)) {
+      await noteGivingUp(env, TOPIC, message, reason);
       const { conversationId, fromSeqId, toSeqId } = message.body;
       try {
         await roomOf(env, conversationId).persistFailed(fromSeqId, toSeqId);

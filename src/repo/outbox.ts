@@ -1,8 +1,8 @@
-/** Events that began in SQL and wait for the bus, and letters that a consumer gave up on. */
+/** Events that began in SQL and wait for the bus. */
 import { asc, count, eq, inArray, min } from "drizzle-orm";
-import { deadLetters, outboxEvents } from "../../schema/sqlite.ts";
+import { outboxEvents } from "../../schema/sqlite.ts";
 import { guarded, idsIn, type Db } from "./d1.ts";
-import type { DeadLetterRepo, OutboxRepo } from "./types.ts";
+import type { OutboxRepo } from "./types.ts";
 
 /** The outbox over D1. */
 export function d1Outbox(db: Db): OutboxRepo {
@@ -35,26 +35,6 @@ export function d1Outbox(db: Db): OutboxRepo {
       );
       const row = rows[0];
       return { count: row?.waiting ?? 0, oldestAt: row?.oldestAt ?? null };
-    },
-  };
-}
-
-/** Dead letters over D1. */
-export function d1DeadLetters(db: Db): DeadLetterRepo {
-  return {
-    async add(letter) {
-      await guarded(() =>
-        db
-          .insert(deadLetters)
-          .values({
-            letterId: letter.deadLetterId,
-            queue: letter.queue,
-            messageId: letter.messageId,
-            body: letter.body,
-            createdAt: letter.createdAt,
-          })
-          .onConflictDoNothing({ target: deadLetters.messageId }),
-      );
     },
   };
 }

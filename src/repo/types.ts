@@ -213,19 +213,44 @@ export interface OutboxRepo {
 }
 
 export interface DeadLetterRepo {
-  /** Keeps what a consumer gave up on; the same message twice is one letter. */
+  /**
+   * Keeps what a consumer gave up on; the same message (by `messageId`) again is the same letter with the newest body, open once
+   * more. A reason that is known stays when the repetition has none.
+   */
   add(letter: DeadLetter): Promise<void>;
+  /** Newest first. */
+  list(page: PageRequest): Promise<Result<Page<DeadLetterRow>>>;
+  byId(letterId: string): Promise<DeadLetterRow | null>;
+  /** When it was put on its topic again; null: not at all. */
+  markReplayed(letterId: string, replayedAt: number | null): Promise<void>;
+  /** How many nobody has replayed. */
+  openCount(): Promise<number>;
 }
 
 /** A queue message that no consumer could handle. */
 export interface DeadLetter {
   readonly deadLetterId: string;
+  /** The queue that it came from, or that of the dead letters when nothing tells. */
   readonly queue: string;
-  /** Id that the queue gave it. */
+  /** What it is recognised by: see src/queues/letters.ts. */
   readonly messageId: string;
   /** JSON. */
   readonly body: string;
+  /** Deliveries before it was given up. */
+  readonly attempts: number;
+  readonly error: string | undefined;
   readonly createdAt: number;
+}
+
+/** A kept letter. */
+export interface DeadLetterRow {
+  readonly letterId: string;
+  readonly queue: string;
+  readonly body: string;
+  readonly attempts: number;
+  readonly error: string | null;
+  readonly createdAt: number;
+  readonly replayedAt: number | null;
 }
 
 /** All of SQL. */

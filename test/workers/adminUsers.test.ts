@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, describe, it, vi } from "vitest";
 import { env } from "cloudflare:workers";
-import { isAdminKey } from "../../src/http/admin/access.ts";
 import { UserSession } from "../../src/objects/UserSession.ts";
 import { sessionOf } from "../../src/platform/stubs.ts";
 import type { AuthAnswer } from "../../src/protocol/rest.ts";
@@ -26,52 +25,6 @@ const login = (username: string, password = PASSWORD) =>
 const me = (person: AuthAnswer) => request("GET", "/api/users/me", { token: person.accessToken });
 const refresh = (person: AuthAnswer) =>
   request("POST", "/api/auth/refresh", { body: { refreshToken: person.refreshToken } });
-
-describe("who may", () => {
-  const ROUTES = [
-    ["GET", "/users"],
-    ["POST", `/users/${newUserId()}/ban`],
-    ["POST", `/users/${newUserId()}/unban`],
-    ["POST", `/users/${newUserId()}/kick`],
-    ["GET", "/audit"],
-  ] as const;
-
-  it("nobody, a wrong key, a guest, a user may not; an admin and the key may", async ({ expect }) => {
-    const [user, visitor, admin] = [await register(), await guest(), await newAdmin()];
-    for (const [method, path] of ROUTES) {
-      const url = `/api/admin${path}`;
-      const refused = [
-        await request(method, url),
-        await request(method, url, { headers: { "x-admin-key": "another-key-of-16" } }),
-        // A wrong key is not made good by a token.
-        await request(method, url, { headers: { "x-admin-key": "" }, token: admin.accessToken }),
-        await request(method, url, { token: visitor.accessToken }),
-        await request(method, url, { token: user.accessToken }),
-      ];
-      expect(
-        refused.map((answer) => answer.response.status),
-        url,
-      ).toEqual([401, 401, 401, 403, 403]);
-      for (const allowed of [await request(method, url, { token: admin.accessToken }), await asKey(method, path)]) {
-        expect([200, 404], url).toContain(allowed.response.status);
-      }
-    }
-  });
-
-  it("accepts no key at all when none is set", async ({ expect }) => {
-    const without = { ...env, GOCHAT_ADMIN_KEY: undefined } as unknown as Env;
-    for (const key of ["", "undefined", ADMIN_KEY]) {
-      const { response } = await request("GET", "/api/admin/users", { env: without, headers: { "x-admin-key": key } });
-      expect(response.status).toBe(401);
-    }
-    expect([isAdminKey("", undefined), isAdminKey("", ""), isAdminKey("key", "key"), isAdminKey("ke", "key")]).toEqual([
-      false,
-      true,
-      true,
-      false,
-    ]);
-  });
-});
 
 describe("finding", () => {
   it("shows guests and the banned, by name, mail or id, in pages", async ({ expect }) => {

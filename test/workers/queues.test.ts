@@ -159,7 +159,13 @@ describe("events", () => {
     expect(delays).toEqual([1, 2, 4, 8, 16, 32]);
     expect((await deliver(DEAD_LETTER_QUEUE, [poison, "not an object", null])).acked).toHaveLength(3);
     const row = await env.DB.prepare("SELECT * FROM dead_letters WHERE instr(body, ?)").bind(poison.event_id).first();
-    expect(row).toMatchObject({ queue: DEAD_LETTER_QUEUE, body: JSON.stringify(poison) });
+    expect(row).toMatchObject({
+      queue: "gochat-conversation-events",
+      body: JSON.stringify(poison),
+      attempts: 6,
+      error: "does not fit its schema",
+      replayed_at: null,
+    });
   });
 
   it("keeps a dead letter it could not write, for as long as it takes", async ({ expect }) => {

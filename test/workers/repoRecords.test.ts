@@ -8,6 +8,7 @@ import type {
   StoredMessage,
 } from "../../src/domain/records.ts";
 import { newId } from "../../src/platform/ids.ts";
+import { DEAD_LETTER_QUEUE } from "../../src/protocol/events.ts";
 import { repositories } from "../../src/repo/index.ts";
 import type { ConversationItem } from "../../src/repo/types.ts";
 
@@ -385,14 +386,40 @@ describe("conversation list", () => {
 });
 
 describe("dead letters", () => {
-  it("are kept once", async ({ expect }) => {
-    const letter = { queue: "gochat-messages-persist", messageId: newId(NOW), body: "{}", createdAt: NOW };
-    await repo.deadLetters.add({ ...letter, deadLetterId: newId(NOW) });
-    await repo.deadLetters.add({ ...letter, deadLetterId: newId(NOW) });
-    const { results } = await env.DB.prepare("SELECT * FROM dead_letters WHERE message_id = ?")
-      .bind(letter.messageId)
+  it("are kept once, with the reason that came first and the newest body, and open again when they come back", async ({
+    expect,
+  }) => {
+    const queue = "gochat-messages-persist";
+    const first = {
+      deadLetterId: newId(NOW),
+      queue,
+      messageId: newId(NOW),
+      body: "{}",
+      attempts: 6,
+      error: "why",
+      createdAt: NOW,
+    };
+    await repo.deadLetters.add(first);
+    await repo.deadLetters.markReplayed(first.deadLetterId, NOW + 1);
+    expect((await repo.deadLetters.byId(first.deadLetterId))?.replayedAt).toBe(NOW + 1);
+    const open = await repo.deadLetters.openCount();
+    const again = { ...first, queue: DEAD_LETTER_QUEUE, body: "[]", attempts: 1, error: undefined, createdAt: NOW + 2 };
+    await repo.deadLetters.add({ ...again, deadLetterId: newId(NOW) });
+    expect(await repo.deadLetters.openCount()).toBe(open + 1);
+    const { results } = await env.DB.prepare("SELECT letter_id FROM dead_letters WHERE message_id = ?")
+      .bind(first.messageId)
       .all();
-    expect(results).toHaveLength(1);
+    expect(results).toEqual([{ letter_id: first.deadLetterId }]);
+    expect(await repo.deadLetters.byId(first.deadLetterId)).toEqual({
+      letterId: first.deadLetterId,
+      queue,
+      body: "[]",
+      attempts: 6,
+      error: "why",
+      createdAt: NOW,
+      replayedAt: null,
+    });
+    expect(await repo.deadLetters.byId("nothing")).toBeNull();
   });
 });
 

@@ -61,7 +61,14 @@ export const AdminState = z
   .object({
     outbox: z.object({ count: Count, oldestAt: TimeMs.nullable() }),
     deadLetters: Count,
-    consumers: z.array(z.object({ topic: z.string(), handled: Count, failed: Count, lag: Count.optional() })),
+    consumers: z.array(
+      z.object({
+        topic: z.string(),
+        handled: Count,
+        failed: Count.meta({ description: "Answered with a retry" }),
+        lag: Count.optional().meta({ description: "Records that wait, where the bus tells" }),
+      }),
+    ),
     breakers: z.record(z.string(), z.enum(["closed", "open", "half-open"])).optional(),
   })
   .meta({ id: "AdminState", description: "Outbox and consumers" });
