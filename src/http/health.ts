@@ -21,7 +21,7 @@ health.openapi(
     path: "/health",
     tags: ["operation"],
     summary: "Whether the Worker and its dependencies answer",
-    responses: { 200: answer(Health, "Up; `degraded` when a dependency is not") },
+    responses: { 200: answer(Health, "Up; `degraded` when a dependency is not, or the settings are wrong") },
   }),
   async (c) => {
     const settings = checkSettings(c.env);
@@ -38,7 +38,11 @@ health.openapi(
     // Queues cannot be asked; a publication that fails stays in an outbox and shows there.
     const checks = { sql: word(sql), cache: word(cache), bus: word(true) };
     const status: "ok" | "degraded" = settings.ok && sql && cache ? "ok" : "degraded";
-    return c.json({ status, version: VERSION, checks }, 200);
+    // Whoever deployed without a secret asks here first. Problems name settings and what they must be, never what they are.
+    const message = settings.ok
+      ? {}
+      : { message: `Nothing is served, the settings are wrong: ${settings.problems.join("; ")}` };
+    return c.json({ status, version: VERSION, checks, ...message }, 200);
   },
 );
 

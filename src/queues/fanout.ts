@@ -4,7 +4,7 @@
  */
 import { CACHE_KEYS, type Cache } from "../cache/types.ts";
 import { embeddedCache } from "../cache/embedded.ts";
-import { WORLD, type FanoutTask, type StoredMessage } from "../domain/records.ts";
+import { WORLD, type FanoutTask } from "../domain/records.ts";
 import { systemClock } from "../platform/clock.ts";
 import { PRESENCE_TTL_MS } from "../domain/presence.ts";
 import { messagesFrame } from "../platform/frameText.ts";
@@ -51,7 +51,12 @@ async function run(message: Message<FanoutTask>, env: Env, later: Later): Promis
       // Not waited for: one slow reader would hold up every other room's tasks.
       later(confirmServed(task, env));
     } else {
-      await toMembers(task, env);
+      const unreached = await toMembers(task, env);
+      if (unreached > 0 && !deadNext(TOPIC, message)) {
+        // The others get it again with them, and drop it: what has to be repeated is not known outside of this call.
+        throw new Error(`${unreached} members were not reached`);
+      }
+      // Whoever could not be reached by all retries sees the gap, or syncs; the others do not get it for ever because of them.
       await roomOf(env, task.conversationId).fannedOut(task.toSeqId);
     }
     message.ack();
@@ -87,36 +92,38 @@ async function confirmServed(task: FanoutTask, env: Env): Promise<void> {
   }
 }
 
-async function toMembers(task: FanoutTask, env: Env): Promise<void> {
+/** To the members who are online, page by page; answers how many of them could not be reached. */
+async function toMembers(task: FanoutTask, env: Env): Promise<number> {
   const cache = embeddedCache(env, settingsOf(env).cacheShards);
-  const frame = messagesFrame(task.messages, true);
+  // The same to all, senders too: their other devices may have been told an older head.
+  const frames = [messagesFrame(task.messages, true)];
   const room = roomOf(env, task.conversationId);
+  let unreached = 0;
   for (let after = ""; ;) {
     const userIds = await room.memberIds(after, MEMBER_BATCH);
     const online = await onlineOf(cache, userIds);
     for (let at = 0; at < online.length; at += SLICE) {
-      await Promise.all(online.slice(at, at + SLICE).map((userId) => toMember(env, userId, task.messages, frame)));
+      const reached = await Promise.all(
+        online.slice(at, at + SLICE).map((userId) => toMember(task, env, userId, frames)),
+      );
+      unreached += reached.filter((was) => !was).length;
     }
     const last = userIds.at(-1);
     if (last === undefined || userIds.length < MEMBER_BATCH) {
-      return;
+      return unreached;
     }
     after = last;
   }
 }
 
-async function toMember(env: Env, userId: string, messages: readonly StoredMessage[], frame: string): Promise<void> {
-  // A sender has its own messages from the acknowledgement.
-  const others = messages.filter((message) => message.senderId !== userId);
-  if (others.length === 0) {
-    return;
-  }
-  const text = others.length === messages.length ? frame : messagesFrame(others, true);
+/** Sockets that have unsubscribed from this room are left out by the session. */
+async function toMember(task: FanoutTask, env: Env, userId: string, frames: string[]): Promise<boolean> {
   try {
-    await sessionOf(env, userId).deliver([text]);
+    await sessionOf(env, userId).deliverBigRoom(task.conversationId, frames, task.toSeqId);
+    return true;
   } catch (error) {
-    // The client sees the gap, or syncs when it comes back.
     log("warn", "a member was not reached", { userId, error: describeError(error) });
+    return false;
   }
 }
 

@@ -6,6 +6,8 @@ import { FanoutShard } from "../../src/objects/FanoutShard.ts";
 import { UserSession } from "../../src/objects/UserSession.ts";
 import { newGroupId, newId } from "../../src/platform/ids.ts";
 import { DEAD_LETTER_QUEUE } from "../../src/protocol/events.ts";
+import { sessionOf } from "../../src/platform/stubs.ts";
+import { maxAttempts } from "../../src/queues/retry.ts";
 import { repositories } from "../../src/repo/index.ts";
 import {
   actorOf,
@@ -188,19 +190,51 @@ describe("events", () => {
 });
 
 describe("fan-out", () => {
-  it("serves a group of more than 500: each online member once, the sender not, and tells the room", async ({
+  it("serves a group of more than 500: online members alone, on sockets that want it, and tells the room", async ({
     expect,
   }) => {
     const [sender, reader, ...rest] = Array.from({ length: 510 }, newUserId);
     const id = await newGroup([sender ?? "", reader ?? "", ...rest], 1_000);
     const [mine, theirs] = [await connect(sender ?? ""), await connect(reader ?? "")];
+    const quiet = await connect(reader ?? "");
+    quiet.send({ type: "unsubscribe", data: { conversationId: id } });
+    await quiet.settle();
+    const calls = vi.spyOn(UserSession.prototype, "deliverBigRoom");
     // The cache has known presence for ever, so only who is online is called.
     await append(id, [text(sender ?? "", "1"), text(rest[0] ?? "", "2")]);
     const tasks = await bus.next<FanoutTask>("gochat.tasks.fanout", id);
     expect(tasks).toMatchObject([{ conversationId: id, fromSeqId: 1, toSeqId: 2 }]);
     expect((await deliver("gochat.tasks.fanout", tasks)).acked).toHaveLength(1);
     expect((await theirs.next("new-messages")).data.messages.map((message) => message.seqId)).toEqual([1, 2]);
-    expect((await mine.next("new-messages")).data.messages.map((message) => message.seqId)).toEqual([2]);
+    // The sender's other devices may have missed what was acknowledged on one.
+    expect((await mine.next("new-messages")).data.messages.map((message) => message.seqId)).toEqual([1, 2]);
+    await quiet.settle();
+    expect(quiet.all("new-messages")).toEqual([]);
+    expect(calls).toHaveBeenCalledTimes(2);
+    expect((await sessionOf(env, reader ?? "").heads())[id]).toBe(2);
+  });
+
+  it("is repeated for a member who was not reached, and not for ever", async ({ expect }) => {
+    const people = Array.from({ length: 510 }, newUserId);
+    const [sender, reader] = people;
+    const id = await newGroup(people, 1_000);
+    const theirs = await connect(reader ?? "");
+    await append(id, [text(sender ?? "", "1")]);
+    const tasks = await bus.next<FanoutTask>("gochat.tasks.fanout", id);
+    const down = vi
+      .spyOn(UserSession.prototype, "deliverBigRoom")
+      .mockRejectedValue(new Error("Network connection lost."));
+    const fannedOut = vi.spyOn(ConversationRoom.prototype, "fannedOut");
+    expect(await deliver("gochat.tasks.fanout", tasks)).toMatchObject({ acked: [], delays: [1] });
+    expect(fannedOut).not.toHaveBeenCalled();
+    down.mockRestore();
+    expect((await deliver("gochat.tasks.fanout", tasks, 2)).acked).toHaveLength(1);
+    expect((await theirs.next("new-messages")).data.messages.map((message) => message.seqId)).toEqual([1]);
+    expect(fannedOut).toHaveBeenCalledTimes(1);
+
+    vi.spyOn(UserSession.prototype, "deliverBigRoom").mockRejectedValue(new Error("Network connection lost."));
+    expect((await deliver("gochat.tasks.fanout", tasks, maxAttempts("gochat.tasks.fanout"))).acked).toHaveLength(1);
+    expect(fannedOut).toHaveBeenCalledTimes(2);
   });
 
   it("brings the world to every shard, and is retried when one did not answer", async ({ expect }) => {

@@ -95,6 +95,9 @@ export const Health = z
     status: z.enum(["ok", "degraded"]),
     version: z.string(),
     checks: z.object({ sql: Check, cache: Check, bus: Check }),
+    message: z.string().optional().meta({
+      description: "Which settings are wrong, never their values; with wrong settings everything else answers 503",
+    }),
   })
   .meta({ id: "Health" });
 export type Health = z.infer<typeof Health>;
