@@ -2,7 +2,7 @@
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { parseSettings } from "../../src/platform/settings.ts";
+import { LOCAL, parseSettings } from "../../src/platform/settings.ts";
 import { bundleWorker } from "./bundle.ts";
 import { reasonOf, StartError } from "./errors.ts";
 import { endLeftovers, watchForWorkerd } from "./leftover.ts";
@@ -37,7 +37,11 @@ async function run(shutdown: Shutdown): Promise<void> {
   const settings = readStartSettings(process.env);
   const folder = StateFolder.open(settings.dataFolder);
   shutdown.onStop(() => folder.close());
-  const variables = { ...settings.workerSettings, JWT_KEYS: settings.jwtKeys ?? signingKeys(folder.path) };
+  const variables = {
+    ...settings.workerSettings,
+    JWT_KEYS: settings.jwtKeys ?? signingKeys(folder.path),
+    GOCHAT_LOCAL: LOCAL,
+  };
   refuseBadSettings(variables);
 
   const ended = await endLeftovers(folder);

@@ -17,6 +17,7 @@ export type SendLimits = { sends: Rate; world: Rate; lane: LaneLimits };
 export const SEND_LANE: LaneLimits = { flight: 64, waiting: 256 };
 /** When the room cannot be reached: repeat after this time. */
 const UNREACHABLE_RETRY_MS = 1_000;
+const UNREACHABLE: Fault = { name: "UNAVAILABLE", retryAfterMs: UNREACHABLE_RETRY_MS };
 /** Holds are forgotten when the map has grown to this size; they are short-lived. */
 const HOLD_LIMIT = 256;
 
@@ -66,16 +67,18 @@ export class SendDesk<Ticket> {
     this.#depart(conversationId, lane);
   }
 
-  /** A flight came back: outcomes in order, or "failed" when nobody knows what became of it. */
-  landed(conversationId: string, outcomes: Result<StoredMessage>[] | "failed", now: number): void {
+  /**
+   * A flight came back: outcomes in order, or why nobody knows what became of it. "failed" is for no particular reason.
+   */
+  landed(conversationId: string, outcomes: Result<StoredMessage>[] | Fault | "failed", now: number): void {
     const lane = this.#lanes.get(conversationId);
     if (lane === undefined) {
       return;
     }
     const parcels = lane.land();
-    if (outcomes === "failed") {
+    if (!Array.isArray(outcomes)) {
       // What waited must not overtake what may be lost: all of it is to be sent again, in order.
-      const fault: Fault = { name: "UNAVAILABLE", retryAfterMs: UNREACHABLE_RETRY_MS };
+      const fault = outcomes === "failed" ? UNREACHABLE : outcomes;
       const all = [...parcels, ...lane.abandon()];
       const first = all[0];
       if (first !== undefined) {

@@ -14,6 +14,7 @@ import { fail, newRouter, type Ctx } from "./context.ts";
 import { blocks } from "./blocks.ts";
 import { conversations } from "./conversations.ts";
 import { docs } from "./docs.ts";
+import { faults } from "./faults.ts";
 import { friends } from "./friends.ts";
 import { crossOrigin, frame, jsonBody, withServices } from "./guards.ts";
 import { health } from "./health.ts";
@@ -42,6 +43,7 @@ for (const resource of [adminUsers, adminOperation]) {
   app.route("/api", resource);
 }
 app.route("/", ws);
+app.route("/", faults);
 app.openAPIRegistry.registerComponent("securitySchemes", ADMIN_KEY_SCHEME.name, ADMIN_KEY_SCHEME.component);
 app.openAPIRegistry.registerComponent("securitySchemes", SECURITY_SCHEME.name, SECURITY_SCHEME.component);
 app.route(

@@ -4,9 +4,11 @@
  */
 import { createRoute } from "@hono/zod-openapi";
 import { embeddedCache } from "../cache/embedded.ts";
+import { cacheOf } from "../cache/index.ts";
 import { checkSettings } from "../platform/settings.ts";
 import { Health } from "../protocol/rest.ts";
 import { repositories } from "../repo/index.ts";
+import { breakerStates } from "../telemetry/breaker.ts";
 import { newRouter } from "./context.ts";
 import { answer } from "./route.ts";
 
@@ -25,19 +27,19 @@ health.openapi(
   }),
   async (c) => {
     const settings = checkSettings(c.env);
-    const cacheShards = settings.ok ? settings.value.cacheShards : 1;
+    // With wrong settings nothing else is served, but whoever mends them may still want to know.
+    const store = settings.ok ? cacheOf(c.env) : embeddedCache(c.env, 1);
     const [sql, cache] = await Promise.all([
       repositories(c.env).ping(),
-      embeddedCache(c.env, cacheShards)
-        .pipeline([["GET", "health"]])
-        .then(
-          () => true,
-          () => false,
-        ),
+      store.pipeline([["GET", "health"]]).then(
+        () => true,
+        () => false,
+      ),
     ]);
-    // Queues cannot be asked; a publication that fails stays in an outbox and shows there.
-    const checks = { sql: word(sql), cache: word(cache), bus: word(true) };
-    const status: "ok" | "degraded" = settings.ok && sql && cache ? "ok" : "degraded";
+    // Queues cannot be asked whether they are there: what this isolate's last publications met with has to do.
+    const bus = breakerStates().every(({ dependency, state }) => dependency !== "bus" || state === "closed");
+    const checks = { sql: word(sql), cache: word(cache), bus: word(bus) };
+    const status: "ok" | "degraded" = settings.ok && sql && cache && bus ? "ok" : "degraded";
     // Whoever deployed without a secret asks here first. Problems name settings and what they must be, never what they are.
     const message = settings.ok
       ? {}

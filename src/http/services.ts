@@ -1,9 +1,9 @@
 /**
  * What handlers work with, made once a request. They never touch a binding: every way out of the Worker is named here.
  */
-import { queuesBus } from "../bus/queues.ts";
+import { busOf } from "../bus/index.ts";
 import type { Bus } from "../bus/types.ts";
-import { embeddedCache } from "../cache/embedded.ts";
+import { cacheOf } from "../cache/index.ts";
 import type { Cache } from "../cache/types.ts";
 import type { RoomView } from "../domain/commands.ts";
 import type { ContentFilter } from "../domain/contentFilter.ts";
@@ -47,8 +47,8 @@ export function servicesOf(env: Env, settings: Settings): Services {
     env,
     settings,
     repo: repositories(env),
-    cache: embeddedCache(env, settings.cacheShards),
-    bus: queuesBus(env),
+    cache: cacheOf(env),
+    bus: busOf(env),
     tokens: accessTokens(settings.jwtKeys, settings.limits.accessTokenMs),
     clock: systemClock,
     brakes: brakesOf(env),

@@ -5,9 +5,9 @@
  */
 import { DurableObject } from "cloudflare:workers";
 import type { Bus } from "../bus/types.ts";
-import { queuesBus } from "../bus/queues.ts";
+import { busOf } from "../bus/index.ts";
 import { CACHE_KEYS, type Cache, type CacheCommand } from "../cache/types.ts";
-import { embeddedCache } from "../cache/embedded.ts";
+import { cacheOf } from "../cache/index.ts";
 import type {
   Actor,
   AddedMembers,
@@ -59,9 +59,9 @@ export class ConversationRoom extends DurableObject<Env> implements RoomRpc {
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
-    this.#bus = queuesBus(env);
-    const { limits, cacheShards } = settingsOf(env);
-    this.#cache = embeddedCache(env, cacheShards);
+    this.#bus = busOf(env);
+    const { limits } = settingsOf(env);
+    this.#cache = cacheOf(env);
     const store = new RoomSqlStore(ctx.storage);
     this.#core = new RoomCore(
       ctx.id.name ?? "",

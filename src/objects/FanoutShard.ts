@@ -10,6 +10,7 @@ import type { StoredMessage } from "../domain/records.ts";
 import { ShardCore, SHARD_BACKLOG, type ShardEffect } from "../domain/shard.ts";
 import { SHARD_SEPARATOR } from "../domain/sharding.ts";
 import { systemClock } from "../platform/clock.ts";
+import { faultOfThrown } from "../platform/failures.ts";
 import { newId } from "../platform/ids.ts";
 import { messagesFrame } from "../platform/frameText.ts";
 import { ObjectSchema } from "../platform/objectSchema.ts";
@@ -17,7 +18,7 @@ import type { ShardRpc } from "../platform/rpc.ts";
 import { settingsOf, type Limits } from "../platform/settings.ts";
 import { answerClose, closeSocket, sendFrames } from "../platform/sockets.ts";
 import { roomOf, sessionOf } from "../platform/stubs.ts";
-import { err, errorFrame, type ErrorName, type Result } from "../protocol/errors.ts";
+import { err, errorFrame, type ErrorName, type Fault, type Result } from "../protocol/errors.ts";
 import { parseClientFrame } from "../protocol/frames.ts";
 import { describeError, log } from "../telemetry/log.ts";
 import { acceptSocket } from "./acceptSocket.ts";
@@ -284,8 +285,11 @@ export class FanoutShard extends DurableObject<Env> implements ShardRpc {
           error: describeError(error),
         });
         // Nobody knows what became of it: the senders repeat, in order, and are recognised.
+        const thrown = faultOfThrown(error);
+        const fault: Fault =
+          thrown.name === "RATE_LIMITED" ? thrown : { name: "UNAVAILABLE", retryAfterMs: UNREACHABLE_RETRY_MS };
         for (const parcel of [...this.#up.land(), ...this.#up.abandon()]) {
-          parcel.answer(err({ name: "UNAVAILABLE", retryAfterMs: UNREACHABLE_RETRY_MS }));
+          parcel.answer(err(fault));
         }
       }
     }

@@ -2,7 +2,7 @@
  * A user's coming and going: the presence lease in the cache, the registration with the world's
  * shard, and the events that others follow. Told by `UserSession`, which owns sockets and alarm.
  */
-import { queuesBus } from "../bus/queues.ts";
+import { busOf } from "../bus/index.ts";
 import { CACHE_KEYS, type Cache, type CacheCommand, type CacheReply } from "../cache/types.ts";
 import { GHOST_AFTER_MS, SILENT_AFTER_MS, PRESENCE_RENEW_MS, PRESENCE_TTL_MS } from "../domain/presence.ts";
 import { WORLD_ROOM_ID } from "../domain/records.ts";
@@ -273,7 +273,7 @@ export class SessionPresence {
       payload: { last_seen_at: now },
     };
     try {
-      await queuesBus(env).publish("gochat.user-events", [{ key: userId, body }]);
+      await busOf(env).publish("gochat.user-events", [{ key: userId, body }]);
     } catch (error) {
       log("warn", "presence event lost", { userId, error: describeError(error) });
     }

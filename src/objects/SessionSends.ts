@@ -8,6 +8,7 @@ import { SEND_LANE, SendDesk } from "../domain/sendDesk.ts";
 import type { SessionHeads } from "../domain/sessionHeads.ts";
 import { presentConversation } from "../http/present.ts";
 import { systemClock } from "../platform/clock.ts";
+import { faultOfThrown } from "../platform/failures.ts";
 import type { Settings } from "../platform/settings.ts";
 import { roomOf, shardOf } from "../platform/stubs.ts";
 import { ok, type Fault, type Result } from "../protocol/errors.ts";
@@ -77,7 +78,8 @@ export class SessionSends {
       this.#desk.landed(conversationId, await outcomes, systemClock.now());
     } catch (error) {
       log("warn", "sends did not reach their room", { userId, conversationId, error: describeError(error) });
-      this.#desk.landed(conversationId, "failed", systemClock.now());
+      const fault = faultOfThrown(error);
+      this.#desk.landed(conversationId, fault.name === "RATE_LIMITED" ? fault : "failed", systemClock.now());
       if (conversationId !== WORLD_ROOM_ID) {
         this.#tellHeadSoon(conversationId, TELL_TRIES);
       }

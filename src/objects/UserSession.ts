@@ -4,7 +4,7 @@
  * `src/domain/` (`SendDesk`, `devices`, `presence`).
  */
 import { DurableObject } from "cloudflare:workers";
-import { embeddedCache } from "../cache/embedded.ts";
+import { cacheOf } from "../cache/index.ts";
 import type { Ban } from "../domain/ban.ts";
 import type { Actor, SendCommand } from "../domain/commands.ts";
 import { HEARTBEAT_SECONDS } from "../domain/presence.ts";
@@ -59,7 +59,7 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
       sockets: this.#sockets,
       closeRooms: (deviceId, name) => ctx.waitUntil(this.#closeRooms(deviceId, name)),
     });
-    const cache = embeddedCache(env, this.#settings.cacheShards);
+    const cache = cacheOf(env);
     this.#presence = new SessionPresence({
       env,
       userId: this.#userId,

@@ -26,12 +26,17 @@ export function faultOfThrown(thrown: unknown): Fault {
     if (current["overloaded"] === true) {
       return { name: "RATE_LIMITED", retryAfterMs: OVERLOAD_RETRY_MS };
     }
-    if (current["name"] === "SqlUnavailable" || current["retryable"] === true || isPlatformText(current["message"])) {
+    if (isOutageName(current["name"]) || current["retryable"] === true || isPlatformText(current["message"])) {
       return { name: "UNAVAILABLE", retryAfterMs: OUTAGE_RETRY_MS };
     }
     current = current["cause"];
   }
   return { name: "INTERNAL" };
+}
+
+/** Our own names for "asked in vain": src/repo/d1.ts, src/telemetry/breaker.ts. */
+function isOutageName(name: unknown): boolean {
+  return name === "SqlUnavailable" || name === "DependencyDown";
 }
 
 function isPlatformText(message: unknown): boolean {

@@ -67,3 +67,16 @@ describe("settings", () => {
     expect(() => settingsOf({})).toThrow("wrong settings: JWT_KEYS is not set");
   });
 });
+
+describe("the switch for faults", () => {
+  it("is only for a Worker that npm start runs", ({ expect }) => {
+    const JWT_KEYS = `k:${"a".repeat(43)}`;
+    expect(parseSettings({ JWT_KEYS, TEST_FAULTS: "on" })).toMatchObject({ ok: false });
+    expect(parseSettings({ JWT_KEYS, TEST_FAULTS: "on", GOCHAT_LOCAL: "yes" })).toMatchObject({ ok: false });
+    expect(parseSettings({ JWT_KEYS, TEST_FAULTS: "on", GOCHAT_LOCAL: "npm start" })).toMatchObject({
+      ok: true,
+      value: { testFaults: true },
+    });
+    expect(parseSettings({ JWT_KEYS })).toMatchObject({ ok: true, value: { testFaults: false } });
+  });
+});

@@ -62,6 +62,9 @@ const limitsSchema = z.object({
   LIMIT_OFFLINE_AFTER_MS: whole(30 * SECOND_MS, SECOND_MS, DAY_MS),
 });
 
+/** Value of GOCHAT_LOCAL: this Worker runs on somebody's own machine. */
+export const LOCAL = "npm start";
+
 const settingsSchema = z.object({
   JWT_KEYS: z.string("is not set: the signing keys, kid:base64url[,kid:base64url]").transform(readKeys),
   GOCHAT_ADMIN_KEY: z.string().min(16, "must have at least 16 characters").optional(),
@@ -90,6 +93,10 @@ const settingsSchema = z.object({
   WORLD_SHARDS: whole(4, 1, 1000),
   /** What is said in the world room, and names: checked, or not. */
   CONTENT_FILTER: choice("on", "off"),
+  /** Lets anybody make dependencies fail, over HTTP: for tests of that, and refused wherever else. */
+  TEST_FAULTS: choice("off", "on"),
+  /** Set by `npm start`, whatever its environment says. */
+  GOCHAT_LOCAL: z.literal(LOCAL).optional(),
 });
 
 /** A variable holds 5 KB on Cloudflare, so a longer list is spread over several, whose names begin so. */
@@ -122,6 +129,8 @@ export interface Settings {
   readonly upstream: "direct" | "topic";
   readonly cacheShards: number;
   readonly worldShards: number;
+  /** The switch of src/http/faults.ts is there. */
+  readonly testFaults: boolean;
   /** `false`: whatever is said anywhere, and any name, passes. */
   readonly contentFilter: boolean;
   /** The list for `readWordList`. */
@@ -164,6 +173,9 @@ export function parseSettings(env: object): SettingsResult {
     const issues = [...(named.error?.issues ?? []), ...(limits.error?.issues ?? [])];
     return { ok: false, problems: issues.map((issue) => `${issue.path.join(".")} ${issue.message}`) };
   }
+  if (named.data.TEST_FAULTS === "on" && named.data.GOCHAT_LOCAL === undefined) {
+    return { ok: false, problems: ["TEST_FAULTS is for tests against npm start only"] };
+  }
   return {
     ok: true,
     value: {
@@ -176,6 +188,7 @@ export function parseSettings(env: object): SettingsResult {
       upstream: named.data.UPSTREAM,
       cacheShards: named.data.CACHE_SHARDS,
       worldShards: named.data.WORLD_SHARDS,
+      testFaults: named.data.TEST_FAULTS === "on",
       contentFilter: named.data.CONTENT_FILTER === "on",
       contentWords: contentWordsIn(env),
       limits: toLimits(limits.data),

@@ -3,7 +3,7 @@
  * its online members in batches (large groups). The room hears how far everybody has been served.
  */
 import { CACHE_KEYS, type Cache } from "../cache/types.ts";
-import { embeddedCache } from "../cache/embedded.ts";
+import { cacheOf } from "../cache/index.ts";
 import { WORLD, type FanoutTask } from "../domain/records.ts";
 import { systemClock } from "../platform/clock.ts";
 import { PRESENCE_TTL_MS } from "../domain/presence.ts";
@@ -94,7 +94,7 @@ async function confirmServed(task: FanoutTask, env: Env): Promise<void> {
 
 /** To the members who are online, page by page; answers how many of them could not be reached. */
 async function toMembers(task: FanoutTask, env: Env): Promise<number> {
-  const cache = embeddedCache(env, settingsOf(env).cacheShards);
+  const cache = cacheOf(env);
   // The same to all, senders too: their other devices may have been told an older head.
   const frames = [messagesFrame(task.messages, true)];
   const room = roomOf(env, task.conversationId);

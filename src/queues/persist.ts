@@ -12,6 +12,8 @@ import { noteGivingUp } from "./letters.ts";
 import { deadNext, retryDelayS } from "./retry.ts";
 
 const TOPIC = "gochat.messages.persist";
+/** A batch may hold thousands of rows, and no user waits for it. D1 ends a statement after 30 s (platform limits). */
+const LIMIT_MS = 20_000;
 
 /** One conversation's part of a queue batch. */
 type Group = { messages: Message<PersistBatch>[]; records: RoomRecord[] };
@@ -31,7 +33,10 @@ export async function persist(batch: MessageBatch<PersistBatch>, env: Env): Prom
 /** All in one; when that is refused for what stands in it, each alone: one bad record must not hold up other rooms. */
 async function apply(groups: readonly [string, Group][], env: Env): Promise<void> {
   try {
-    await repositories(env).persistence.applyRoomRecords(groups.flatMap(([, group]) => group.records));
+    await repositories(env).persistence.applyRoomRecords(
+      groups.flatMap(([, group]) => group.records),
+      LIMIT_MS,
+    );
   } catch (error) {
     log("warn", "persisting a batch failed", {
       topic: TOPIC,

@@ -3,7 +3,7 @@
  * the bus at once, and again from the alarm of the user who caused them until a consumer has
  * handled them. What was in a queue when a process died is sent again.
  */
-import { queuesBus } from "../bus/queues.ts";
+import { busOf } from "../bus/index.ts";
 import { TOPIC_NAMES, type TopicName } from "../protocol/events.ts";
 import { repositories } from "../repo/index.ts";
 
@@ -23,7 +23,7 @@ export async function publishOutbox(env: Env, ownerId: string): Promise<number> 
         key: row.key,
         body: JSON.parse(row.body) as unknown,
       }));
-      await queuesBus(env).publish(topic, records);
+      await busOf(env).publish(topic, records);
     }
   }
   return rows.length;

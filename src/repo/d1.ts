@@ -5,6 +5,7 @@
 import { sql, type SQL } from "drizzle-orm";
 import type { BatchItem } from "drizzle-orm/batch";
 import { drizzle, type DrizzleD1Database } from "drizzle-orm/d1";
+import { breakerFor, DependencyDown } from "../telemetry/breaker.ts";
 
 /**
  * The database as the repositories use it: builders and the `sql` tag, no relational queries. Two things that Drizzle's D1
@@ -27,22 +28,32 @@ export class SqlUnavailable extends Error {
 
 /**
  * Runs statements as one transaction and answers their results in order.
+ * @param limitMs where the usual time limit does not fit
  * @throws SqlUnavailable when the database is away; anything else thrown is a bug or a violated constraint
  */
-export async function runBatch(db: Db, statements: readonly Statement[]): Promise<readonly unknown[]> {
+export async function runBatch(
+  db: Db,
+  statements: readonly Statement[],
+  limitMs?: number,
+): Promise<readonly unknown[]> {
   const [first, ...rest] = statements;
   if (first === undefined) {
     return [];
   }
-  return guarded(() => db.batch([first, ...rest]));
+  return guarded(() => db.batch([first, ...rest]), limitMs);
 }
 
-/** Runs one query; throws as `runBatch` does. */
-export async function guarded<T>(query: () => PromiseLike<T>): Promise<T> {
+/** A query takes some milliseconds; whoever waits for an answer gets one within this time, be it "later". */
+const LIMIT_MS = 4_000;
+
+const breaker = breakerFor("sql", { limitMs: LIMIT_MS, isOutage });
+
+/** Runs one query, within its time limit and behind the breaker of SQL; throws as `runBatch` does. */
+export async function guarded<T>(query: () => PromiseLike<T>, limitMs: number = LIMIT_MS): Promise<T> {
   try {
-    return await query();
+    return await breaker.run(query, limitMs);
   } catch (error) {
-    if (isOutage(error)) {
+    if (error instanceof DependencyDown || isOutage(error)) {
       throw new SqlUnavailable("SQL is not available", { cause: error });
     }
     throw error;

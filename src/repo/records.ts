@@ -39,9 +39,9 @@ interface Rows {
  */
 export function d1Records(db: Db, clock: Clock): PersistenceRepo {
   return {
-    async applyRoomRecords(records) {
+    async applyRoomRecords(records, limitMs) {
       const rows = collect(records, clock.now());
-      await runBatch(db, [
+      const statements = [
         ...chunks(rows.messages.values()).map((json) => upsertMessages(db, json)),
         ...chunks(rows.conversations.values()).map((json) => upsertConversations(db, json)),
         ...chunks(rows.members.values()).map((json) => upsertMembers(db, json)),
@@ -50,7 +50,8 @@ export function d1Records(db: Db, clock: Clock): PersistenceRepo {
         ...chunks(rows.joinRequests.values()).map((json) => upsertJoinRequests(db, json)),
         // Last, because it reads the messages and conversations written above, whichever of them came first.
         ...chunks([...rows.moved].map((id) => [id])).map((json) => advanceHeads(db, json)),
-      ]);
+      ];
+      await runBatch(db, statements, limitMs);
     },
   };
 }

@@ -191,8 +191,11 @@ export interface ConversationRepo {
 }
 
 export interface PersistenceRepo {
-  /** Writes what rooms hand over, in one transaction. Idempotent, in any order: the higher `logId` wins. */
-  applyRoomRecords(records: readonly RoomRecord[]): Promise<void>;
+  /**
+   * Writes what rooms hand over, in one transaction. Idempotent, in any order: the higher `logId` wins.
+   * @param limitMs how long it may take, where nobody waits for the answer
+   */
+  applyRoomRecords(records: readonly RoomRecord[], limitMs?: number): Promise<void>;
 }
 
 export interface OutboxRow {

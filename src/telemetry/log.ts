@@ -15,6 +15,8 @@ export interface LogFields {
   eventId?: string;
   clientMsgId?: string;
   topic?: string;
+  /** `sql`, `cache` or `bus`. */
+  dependency?: string;
   /** Route pattern, never the path with its ids and query. */
   route?: string;
   method?: string;

@@ -1,0 +1,14 @@
+/** The bus of this environment, behind its time limit and its breaker. The caller's outbox keeps what it did not take. */
+import { breakerFor } from "../telemetry/breaker.ts";
+import { queuesBus } from "./queues.ts";
+import type { Bus } from "./types.ts";
+
+/** Putting a batch on a queue takes a few milliseconds; nobody who waits for an answer waits for it. */
+const LIMIT_MS = 5_000;
+
+const breaker = breakerFor("bus", { limitMs: LIMIT_MS, isOutage: () => true });
+
+export function busOf(env: Env): Bus {
+  const bus = queuesBus(env);
+  return { publish: (topic, records) => breaker.run(() => bus.publish(topic, records)) };
+}
