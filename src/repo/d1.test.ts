@@ -1,5 +1,8 @@
-import { describe, it } from "vitest";
+import { beforeEach, describe, it } from "vitest";
+import { resetBreakers } from "../telemetry/breaker.ts";
 import { guarded, SqlUnavailable, violatedColumn } from "./d1.ts";
+
+beforeEach(resetBreakers);
 
 function wrapped(message: string, parameters = ""): Error {
   const cause = new Error(message, { cause: new Error(message.replace("D1_ERROR: ", "")) });

@@ -124,7 +124,6 @@ function within<T>(limitMs: number, dependency: Dependency, work: PromiseLike<T>
       },
       (error: unknown) => {
         clearTimeout(late);
-        // oxlint-disable-next-line typescript/prefer-promise-reject-errors -- handed on as it was thrown
         reject(error);
       },
     );

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, it, vi } from "vitest";
 import type { PersistBatch } from "../../src/domain/records.ts";
 import { DEAD_LETTER_QUEUE } from "../../src/protocol/events.ts";
 import { repositories } from "../../src/repo/index.ts";
+import { resetBreakers } from "../../src/telemetry/breaker.ts";
 import {
   actorOf,
   advance,
@@ -202,6 +203,8 @@ describe("when SQL does not answer", () => {
       seqId: 1,
     });
     down.mockRestore();
+    // Its breaker would let a call through after two seconds.
+    resetBreakers();
 
     await deliver(DEAD_LETTER_QUEUE, batches);
     const letters = await env.DB.prepare("SELECT body FROM dead_letters WHERE instr(body, ?)").bind(id).all();
