@@ -10,5 +10,8 @@ const breaker = breakerFor("bus", { limitMs: LIMIT_MS, isOutage: () => true });
 
 export function busOf(env: Env): Bus {
   const bus = queuesBus(env);
-  return { publish: (topic, records) => breaker.run(() => bus.publish(topic, records)) };
+  return {
+    publish: (topic, records) => breaker.run(() => bus.publish(topic, records)),
+    backlog: (topic) => breaker.run(() => bus.backlog(topic)),
+  };
 }
