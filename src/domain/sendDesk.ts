@@ -8,7 +8,7 @@ import type { Fault, Result } from "../protocol/errors.ts";
 import { err, ERRORS } from "../protocol/errors.ts";
 import type { SendCommand } from "./commands.ts";
 import { Lane, type LaneLimits } from "./lane.ts";
-import { fullBucket, takeToken, type Bucket, type Rate } from "./rate.ts";
+import { fullBucket, takeTokens, type Bucket, type Rate } from "./rate.ts";
 import { WORLD_ROOM_ID, type StoredMessage } from "./records.ts";
 
 export type SendLimits = { sends: Rate; world: Rate; lane: LaneLimits };
@@ -18,11 +18,12 @@ export const SEND_LANE: LaneLimits = { flight: 64, waiting: 256 };
 /** When the room cannot be reached: repeat after this time. */
 const UNREACHABLE_RETRY_MS = 1_000;
 const UNREACHABLE: Fault = { name: "UNAVAILABLE", retryAfterMs: UNREACHABLE_RETRY_MS };
-/** Holds are forgotten when the map has grown to this size; they are short-lived. */
-const HOLD_LIMIT = 256;
+/** Holds that are over are forgotten when there are so many, or twice as many as were still standing then. */
+const HOLDS_SWEPT_AT = 256;
 
 export type Parcel<Ticket> = { ticket: Ticket; command: SendCommand };
-type Hold = { clientMsgId: string; until: number; fault: Fault };
+/** Stands from `from` (inclusive) to `until` (exclusive), epoch milliseconds. */
+type Hold = { clientMsgId: string; from: number; until: number; fault: Fault };
 
 export type DeskPorts<Ticket> = {
   /** One flight to a room; answer with `landed`. */
@@ -36,6 +37,7 @@ export class SendDesk<Ticket> {
   readonly #ports: DeskPorts<Ticket>;
   readonly #lanes = new Map<string, Lane<Parcel<Ticket>>>();
   readonly #holds = new Map<string, Hold>();
+  #sweepAt = HOLDS_SWEPT_AT;
   readonly #bucket: Bucket;
   readonly #worldBucket: Bucket;
 
@@ -75,26 +77,23 @@ export class SendDesk<Ticket> {
     if (lane === undefined) {
       return;
     }
-    const parcels = lane.land();
-    if (!Array.isArray(outcomes)) {
-      // What waited must not overtake what may be lost: all of it is to be sent again, in order.
-      const fault = outcomes === "failed" ? UNREACHABLE : outcomes;
-      const all = [...parcels, ...lane.abandon()];
-      const first = all[0];
-      if (first !== undefined) {
-        this.#hold(conversationId, first.command.clientMsgId, fault, now);
+    const known = Array.isArray(outcomes) ? outcomes : undefined;
+    const lost = Array.isArray(outcomes) ? undefined : err(outcomes === "failed" ? UNREACHABLE : outcomes);
+    let later: Fault | undefined;
+    lane.land().forEach(({ ticket, command }, index) => {
+      const outcome = lost ?? known?.[index] ?? err({ name: "INTERNAL" });
+      const comesAgain = !outcome.ok && (outcome === lost || ERRORS[outcome.fault.name].retry === "later");
+      if (later === undefined && comesAgain) {
+        later = outcome.fault;
+        this.#hold(conversationId, command.clientMsgId, later, now);
       }
-      for (const { ticket, command } of all) {
-        this.#ports.answer(ticket, conversationId, command, err(fault));
+      this.#ports.answer(ticket, conversationId, command, outcome);
+    });
+    if (later !== undefined) {
+      // What waited must not overtake what is to be sent again: all of it is, in order.
+      for (const { ticket, command } of lane.abandon()) {
+        this.#ports.answer(ticket, conversationId, command, err(later));
       }
-    } else {
-      parcels.forEach(({ ticket, command }, index) => {
-        const outcome = outcomes[index] ?? err({ name: "INTERNAL" });
-        if (!outcome.ok && ERRORS[outcome.fault.name].retry === "later") {
-          this.#hold(conversationId, command.clientMsgId, outcome.fault, now);
-        }
-        this.#ports.answer(ticket, conversationId, command, outcome);
-      });
     }
     this.#depart(conversationId, lane);
     if (lane.idle) {
@@ -113,15 +112,16 @@ export class SendDesk<Ticket> {
   }
 
   #refusal(conversationId: string, command: SendCommand, now: number): Fault | undefined {
-    const hold = this.#holds.get(conversationId);
-    if (hold !== undefined) {
-      if (now < hold.until && hold.clientMsgId !== command.clientMsgId) {
-        return { ...hold.fault, retryAfterMs: hold.until - now };
-      }
-      this.#holds.delete(conversationId);
+    const hold = this.#standing(conversationId, now);
+    if (hold !== undefined && hold.clientMsgId !== command.clientMsgId) {
+      return { ...hold.fault, retryAfterMs: hold.until - now };
     }
-    const worldWaitMs = conversationId === WORLD_ROOM_ID ? takeToken(this.#worldBucket, this.#limits.world, now) : 0;
-    const waitMs = Math.max(worldWaitMs, worldWaitMs > 0 ? 0 : takeToken(this.#bucket, this.#limits.sends, now));
+    this.#holds.delete(conversationId);
+    const limits = [{ bucket: this.#bucket, rate: this.#limits.sends }];
+    if (conversationId === WORLD_ROOM_ID) {
+      limits.push({ bucket: this.#worldBucket, rate: this.#limits.world });
+    }
+    const waitMs = takeTokens(limits, now);
     if (waitMs === 0) {
       return undefined;
     }
@@ -130,15 +130,29 @@ export class SendDesk<Ticket> {
     return fault;
   }
 
+  /** In the place of a hold that stands: what that one refused came after everything that was under way. */
   #hold(conversationId: string, clientMsgId: string, fault: Fault, now: number): void {
-    const current = this.#holds.get(conversationId);
-    if (current !== undefined && current.until > now) {
-      return;
+    const standing = this.#standing(conversationId, now);
+    if (this.#holds.size >= this.#sweepAt) {
+      for (const other of this.#holds.keys()) {
+        this.#standing(other, now);
+      }
+      this.#sweepAt = Math.max(HOLDS_SWEPT_AT, 2 * this.#holds.size);
     }
-    if (this.#holds.size >= HOLD_LIMIT) {
-      this.#holds.clear();
+    const until = Math.max(standing?.until ?? now, now + (fault.retryAfterMs ?? UNREACHABLE_RETRY_MS));
+    this.#holds.set(conversationId, { clientMsgId, from: now, until, fault });
+  }
+
+  /** The hold on a conversation, unless it is over. When the clock went back, its time begins again. */
+  #standing(conversationId: string, now: number): Hold | undefined {
+    const hold = this.#holds.get(conversationId);
+    if (hold !== undefined && now < hold.from) {
+      hold.until += now - hold.from;
+      hold.from = now;
+    } else if (hold !== undefined && now >= hold.until) {
+      this.#holds.delete(conversationId);
+      return undefined;
     }
-    const until = now + (fault.retryAfterMs ?? UNREACHABLE_RETRY_MS);
-    this.#holds.set(conversationId, { clientMsgId, until, fault });
+    return hold;
   }
 }

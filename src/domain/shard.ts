@@ -257,7 +257,9 @@ export class ShardCore {
     }
     const excess = this.#backlog.length - SHARD_BACKLOG;
     if (excess > SHARD_BACKLOG) {
-      this.#backlog.splice(0, excess);
+      // What no socket has had yet stays, however much the log gives between two windows.
+      const unsent = this.#backlog.findIndex((message) => message.seqId > this.#sentSeqId);
+      this.#backlog.splice(0, unsent < 0 ? excess : Math.min(excess, unsent));
     }
   }
 
@@ -325,7 +327,8 @@ export class ShardCore {
       const userId = this.#due[this.#dueHead] ?? "";
       const session = this.#sessions.get(userId);
       this.#dueHead += 1;
-      if (session === undefined) {
+      if (session === undefined || !session.flying || session.flownAt !== Number.POSITIVE_INFINITY) {
+        // It has left since; and if it is back, its new registration is in the queue when it is behind.
         continue;
       }
       session.flownAt = now;

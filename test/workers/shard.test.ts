@@ -236,7 +236,8 @@ describe("sessions of a shard", () => {
     // A room that does not answer fails those who wait, and the next one asks again.
     await evictDurableObject(env.SHARDS.getByName(`${id}#0`));
     readings.mockRejectedValueOnce(new Error("Network connection lost."));
-    await expect(shard.register(newUserId())).rejects.toThrow("Network connection lost.");
+    const refused = async (): Promise<unknown> => await shard.register(newUserId());
+    await expect(refused()).rejects.toThrow("Network connection lost.");
     expect(await shard.register(newUserId())).toBe(3);
   });
 
