@@ -17,7 +17,9 @@ import { docs } from "./docs.ts";
 import { faults } from "./faults.ts";
 import { friends } from "./friends.ts";
 import { crossOrigin, frame, jsonBody, withServices } from "./guards.ts";
+import { groups } from "./groups.ts";
 import { health } from "./health.ts";
+import { invites } from "./invites.ts";
 import { members } from "./members.ts";
 import { messages } from "./messages.ts";
 import { openApiOf } from "./openapi.ts";
@@ -36,7 +38,7 @@ app.use(withServices);
 app.use("/api/*", crossOrigin);
 app.use("/api/*", jsonBody);
 
-for (const resource of [auth, users, friends, blocks, conversations, members, messages, sync]) {
+for (const resource of [auth, users, friends, blocks, conversations, groups, members, invites, messages, sync]) {
   app.route("/api", resource);
 }
 for (const resource of [adminUsers, adminOperation]) {

@@ -24,6 +24,7 @@ export type Ctx = Context<HttpEnv>;
 const NOTHING_BEHIND: readonly (readonly [pattern: RegExp, name: ErrorName])[] = [
   [/^\/api(?:\/admin)?\/conversations\/[^/]+\/messages\//, "MESSAGE_NOT_FOUND"],
   [/^\/api\/conversations\/[^/]+\/members\//, "USER_NOT_FOUND"],
+  [/^\/api\/conversations\/[^/]+\/(?:invites|join-requests)\//, "NOT_FOUND"],
   [/^\/api(?:\/admin)?\/conversations\//, "CONVERSATION_NOT_FOUND"],
   [/^\/api(?:\/admin)?\/users\/(?!me\/)/, "USER_NOT_FOUND"],
 ];

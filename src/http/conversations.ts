@@ -16,6 +16,7 @@ import {
   ReadBody,
 } from "../protocol/rest.ts";
 import { background, fail, newRouter, writeThrough, type Ctx } from "./context.ts";
+import { acceptNames } from "./names.ts";
 import { answer, body, refusals } from "./route.ts";
 import { signedIn } from "./signedIn.ts";
 import { peersOf, presentItem, presentView, seenBy, viewOf, withNewest } from "./views.ts";
@@ -34,7 +35,7 @@ conversations.openapi(
     request: { body: body(ConversationBody) },
     responses: {
       201: answer(ConversationAnswer, "The conversation; a direct one may have been there already"),
-      ...refusals("UNAUTHENTICATED", "PERMISSION_DENIED", "USER_NOT_FOUND", "GROUP_FULL"),
+      ...refusals("UNAUTHENTICATED", "PERMISSION_DENIED", "USER_NOT_FOUND", "GROUP_FULL", "CONTENT_REJECTED"),
     },
   }),
   async (c) => {
@@ -136,6 +137,10 @@ async function makeGroup(c: Ctx, wish: Extract<ConversationBody, { type: 2 }>): 
   const maxMembers = wish.maxMembers ?? MAX_MEMBERS_DEFAULT;
   if (others.length + 1 > maxMembers) {
     return err({ name: "GROUP_FULL" });
+  }
+  const accepted = acceptNames(c.get("services"), { name: wish.name });
+  if (!accepted.ok) {
+    return accepted;
   }
   const refused = await whyNotAddable(c, others);
   const first = [...refused.values()][0];

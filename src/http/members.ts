@@ -1,17 +1,18 @@
 /** Who is in a conversation. Rules: WIRE "Friends and conversations". */
 import { createRoute } from "@hono/zod-openapi";
-import type { MemberState } from "../domain/records.ts";
+import { WORLD_ROOM_ID, type MemberState } from "../domain/records.ts";
 import { ERRORS } from "../protocol/errors.ts";
 import {
   AddMembersAnswer,
   AddMembersBody,
   ConversationParams,
   EmptyAnswer,
+  MemberChangeBody,
   MemberList,
   MemberParams,
   MembersQuery,
 } from "../protocol/rest.ts";
-import type { Member } from "../protocol/things.ts";
+import { Member } from "../protocol/things.ts";
 import { fail, newRouter, writeThrough } from "./context.ts";
 import { whyNotAddable } from "./conversations.ts";
 import { presentMember } from "./present.ts";
@@ -76,6 +77,39 @@ members.openapi(
       { added: await withProfiles(services, value.added), failed: [...failed, ...value.failed], ...degraded },
       200,
     );
+  },
+);
+
+members.openapi(
+  createRoute({
+    method: "put",
+    path: "/conversations/{id}/members/{userId}",
+    tags,
+    summary: "Give a member of a group a role, or mute them until a time",
+    description: "Roles are given by the owner; owner and admins mute whoever stands below them.",
+    ...signedIn,
+    request: { params: MemberParams, body: body(MemberChangeBody) },
+    responses: {
+      200: answer(Member, "As it is now"),
+      ...refusals("UNAUTHENTICATED", "CONVERSATION_NOT_FOUND", "USER_NOT_FOUND", "PERMISSION_DENIED"),
+    },
+  }),
+  async (c) => {
+    const services = c.get("services");
+    const { id, userId } = c.req.valid("param");
+    const { actor } = c.get("viewer");
+    if (id === WORLD_ROOM_ID && actor.isAdmin && (await services.repo.users.byId(userId)) === null) {
+      // Everybody is in the world room without a row, so its room cannot tell who exists.
+      return fail(c, { name: "USER_NOT_FOUND" });
+    }
+    const room = services.room(id);
+    const changed = await room.changeMember(actor, userId, c.req.valid("json"));
+    if (!changed.ok) {
+      return fail(c, changed.fault);
+    }
+    const degraded = await writeThrough(c, room, changed.value);
+    const [member] = await withProfiles(services, [changed.value.value]);
+    return member === undefined ? fail(c, { name: "INTERNAL" }) : c.json({ ...member, ...degraded }, 200);
   },
 );
 

@@ -30,6 +30,7 @@ export function openApiOf(app: OpenAPIHono<HttpEnv>): OpenApiDocument {
       { name: "friends", description: "Friend requests, friendships and blocks" },
       { name: "conversations", description: "Direct conversations, groups, the world room" },
       { name: "members", description: "Who is in a conversation" },
+      { name: "invites", description: "Ways into a group: links, and requests to join" },
       { name: "messages", description: "History, sending, synchronisation" },
       { name: "admin", description: "For a user of role admin, or whoever holds the admin key" },
       { name: "operation", description: "For those who run it" },

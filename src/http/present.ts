@@ -1,7 +1,7 @@
 /** Stored rows as the things of the wire. */
-import type { ConversationState, MemberState } from "../domain/records.ts";
+import type { ConversationState, InviteState, JoinRequestState, MemberState } from "../domain/records.ts";
 import type { UserRow } from "../repo/types.ts";
-import type { Conversation, Member, SelfUser, User } from "../protocol/things.ts";
+import type { Conversation, Invite, JoinRequest, Member, SelfUser, User } from "../protocol/things.ts";
 
 /** As everybody sees a user. */
 export function presentUser(row: UserRow): User {
@@ -41,4 +41,15 @@ export function presentMember(member: MemberState, user: UserRow | undefined): M
     joinedAt: member.joinedAt,
     ...(member.mutedUntil === undefined ? {} : { mutedUntil: member.mutedUntil }),
   };
+}
+
+export function presentInvite(invite: InviteState): Invite {
+  const { code, conversationId, expiresAt, maxUses, uses, createdBy } = invite;
+  return { code, conversationId, expiresAt, ...(maxUses === undefined ? {} : { maxUses }), uses, createdBy };
+}
+
+/** A request to join with the profile of the one who asks, unless the account is gone. */
+export function presentJoinRequest(request: JoinRequestState, user: UserRow | undefined): JoinRequest {
+  const { decidedBy: _decidedBy, ...shown } = request;
+  return user === undefined ? shown : { ...shown, user: presentUser(user) };
 }

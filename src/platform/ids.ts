@@ -61,3 +61,19 @@ export function peerOfDirect(conversationId: string, userId: string): string | n
 export function newGroupId(now: number): string {
   return `group_${newId(now)}`;
 }
+
+/** Of an invite code, behind the group's part: 96 bits that nobody guesses. */
+const INVITE_RANDOM_BYTES = 12;
+const GROUP_PREFIX = "group_";
+const ULID_CHARS = 26;
+const INVITE_CODE = /^[0-7][0-9A-HJKMNP-TV-Z]{25}[A-Za-z0-9_-]{16}$/;
+
+/** A new code of an invite to this group. It names the group, so that its room is found without asking SQL. */
+export function newInviteCode(conversationId: string): string {
+  return conversationId.slice(GROUP_PREFIX.length) + randomToken(INVITE_RANDOM_BYTES);
+}
+
+/** The group that a code names, whether or not there is such an invite; `null` when it cannot be one of ours. */
+export function groupOfInvite(code: string): string | null {
+  return INVITE_CODE.test(code) ? GROUP_PREFIX + code.slice(0, ULID_CHARS) : null;
+}

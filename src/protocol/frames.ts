@@ -150,7 +150,12 @@ export const SERVER_FRAMES = {
   "friend-offline": z.object({ userId: UserId, lastSeenAt: TimeMs }),
   "conversation-created": OneConversation,
   "conversation-joined": OneConversation,
-  "conversation-updated": OneConversation,
+  "conversation-updated": OneConversation.extend({
+    settings: z
+      .object({ muted: z.boolean(), pinned: z.boolean() })
+      .optional()
+      .meta({ description: "Own settings, changed on another device" }),
+  }),
   "conversation-removed": z.object({
     conversationId: ConversationId,
     reason: z.enum(["removed", "left", "dismissed"]),
