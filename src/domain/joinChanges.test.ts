@@ -1,5 +1,6 @@
 import { describe, it } from "vitest";
 import { changeMember, dismiss, updateConversation } from "./groupChanges.ts";
+import { pendingJoin } from "./groupViews.ts";
 import {
   ASK_AGAIN_AFTER_MS,
   createInvite,
@@ -9,7 +10,6 @@ import {
   joinRequest,
   listInvites,
   listJoinRequests,
-  pendingJoin,
   revokeInvite,
 } from "./joinChanges.ts";
 import { ADMIN, type InviteState } from "./records.ts";

@@ -7,7 +7,7 @@ import { INVITE_LIFE_DEFAULT_MS, INVITE_LIFE_LIMIT_MS } from "../protocol/limits
 import { conversationEvent, inviteRecord, joinRequestRecord, takeIn, unchanged } from "./changeDrafts.ts";
 import type { Actor, JoinDecision, JoinOutcome, JoinWish, NewInvite, RoomChange } from "./commands.ts";
 import { requireManager } from "./groupRules.ts";
-import { GROUP, type InviteState, type JoinRequestState, type MemberState } from "./records.ts";
+import { GROUP, type InviteState, type JoinRequestState } from "./records.ts";
 import type { RoomCore } from "./room.ts";
 
 /** Links that a group keeps at one time. Not in the contract: far more than anybody hands out. */
@@ -246,23 +246,4 @@ export function decideJoin(
   // Whoever is taken in has their request accepted by it.
   const { members: _members, ...change } = takeIn(core, state, [request.userId], actor.userId, now);
   return ok({ value: decided, ...change });
-}
-
-/** Those of the users who are members now; nobody once the group is dismissed. */
-export function membersAmong(core: RoomCore, userIds: readonly string[]): MemberState[] {
-  return core.state?.dismissedAt === undefined ? userIds.flatMap((userId) => core.member(userId) ?? []) : [];
-}
-
-/** A request that still waits, and a page of those who may decide it; null when there is nothing to decide. */
-export function pendingJoin(
-  core: RoomCore,
-  requestId: string,
-  after: string,
-  limit: number,
-): { request: JoinRequestState; moderatorIds: string[] } | null {
-  const request = core.groups.joinRequest(requestId);
-  if (request?.status !== "pending" || core.state?.dismissedAt !== undefined) {
-    return null;
-  }
-  return { request, moderatorIds: core.groups.moderators(after, limit).map((member) => member.userId) };
 }

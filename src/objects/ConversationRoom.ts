@@ -15,7 +15,6 @@ import type {
   CreateRoom,
   HistoryPage,
   JoinDecision,
-  JoinOutcome,
   JoinWish,
   MemberChange,
   NewInvite,
@@ -24,10 +23,11 @@ import type {
   SendCommand,
 } from "../domain/commands.ts";
 import { changeMember, dismiss, transfer, updateConversation } from "../domain/groupChanges.ts";
+import * as views from "../domain/groupViews.ts";
 import * as doors from "../domain/joinChanges.ts";
 import { PRESENCE_TTL_MS } from "../domain/presence.ts";
 import { openOrClose } from "../domain/directDoor.ts";
-import type { InviteState, JoinRequestState, MemberState, StoredMessage } from "../domain/records.ts";
+import type { MemberState, StoredMessage } from "../domain/records.ts";
 import { RoomCore, type RoomEffect } from "../domain/room.ts";
 import { addMembers, createConversation, markRead, removeMember } from "../domain/roomChanges.ts";
 import { requireMember } from "../domain/membership.ts";
@@ -137,63 +137,60 @@ export class ConversationRoom extends DurableObject<Env> implements RoomRpc {
 
   // ---- RPC: the group
 
-  update(actor: Actor, change: ConversationChange): Promise<Result<RoomChange<RoomView>>> {
+  update(actor: Actor, change: ConversationChange) {
     return this.#call((now) => updateConversation(this.#core, actor, change, now));
   }
 
-  dismiss(actor: Actor): Promise<Result<RoomChange<void>>> {
+  dismiss(actor: Actor) {
     return this.#call((now) => dismiss(this.#core, actor, now));
   }
 
-  changeMember(actor: Actor, userId: string, change: MemberChange): Promise<Result<RoomChange<MemberState>>> {
+  changeMember(actor: Actor, userId: string, change: MemberChange) {
     return this.#call((now) => changeMember(this.#core, actor, userId, change, now));
   }
 
-  transfer(actor: Actor, userId: string): Promise<Result<RoomChange<RoomView>>> {
+  transfer(actor: Actor, userId: string) {
     return this.#call((now) => transfer(this.#core, actor, userId, now));
   }
 
-  createInvite(actor: Actor, wish: NewInvite): Promise<Result<RoomChange<InviteState>>> {
+  createInvite(actor: Actor, wish: NewInvite) {
     return this.#call((now) => doors.createInvite(this.#core, actor, wish, now));
   }
 
-  revokeInvite(actor: Actor, code: string): Promise<Result<RoomChange<void>>> {
+  revokeInvite(actor: Actor, code: string) {
     return this.#call((now) => doors.revokeInvite(this.#core, actor, code, now));
   }
 
-  invites(
-    actor: Actor,
-    page: { after?: { createdAt: number; code: string }; limit: number },
-  ): Promise<Result<InviteState[]>> {
+  invites(actor: Actor, page: { after?: { createdAt: number; code: string }; limit: number }) {
     return this.#call((now) => doors.listInvites(this.#core, actor, page, now));
   }
 
-  join(actor: Actor, wish: JoinWish): Promise<Result<RoomChange<JoinOutcome>>> {
+  join(actor: Actor, wish: JoinWish) {
     return this.#call((now) => doors.join(this.#core, actor, wish, now));
   }
 
-  joinRequest(actor: Actor, requestId: string): Promise<Result<JoinRequestState>> {
+  joinRequest(actor: Actor, requestId: string) {
     return this.#call(() => doors.joinRequest(this.#core, actor, requestId));
   }
 
-  joinRequests(actor: Actor, page: { after: string; limit: number }): Promise<Result<JoinRequestState[]>> {
+  joinRequests(actor: Actor, page: { after: string; limit: number }) {
     return this.#call(() => doors.listJoinRequests(this.#core, actor, page));
   }
 
-  decideJoin(actor: Actor, decision: JoinDecision): Promise<Result<RoomChange<JoinRequestState>>> {
+  decideJoin(actor: Actor, decision: JoinDecision) {
     return this.#call((now) => doors.decideJoin(this.#core, actor, decision, now));
   }
 
-  membersAmong(userIds: string[]): Promise<MemberState[]> {
-    return this.#call(() => doors.membersAmong(this.#core, userIds));
+  current() {
+    return this.#call(() => views.current(this.#core));
   }
 
-  pendingJoin(
-    requestId: string,
-    after: string,
-    limit: number,
-  ): Promise<{ request: JoinRequestState; moderatorIds: string[] } | null> {
-    return this.#call(() => doors.pendingJoin(this.#core, requestId, after, limit));
+  membersAmong(userIds: string[]) {
+    return this.#call(() => views.membersAmong(this.#core, userIds));
+  }
+
+  pendingJoin(requestId: string, after: string, limit: number) {
+    return this.#call(() => views.pendingJoin(this.#core, requestId, after, limit));
   }
 
   markRead(

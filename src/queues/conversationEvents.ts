@@ -1,73 +1,152 @@
-/** `gochat.conversation-events`: who came, who went, what changed, to those it concerns. */
-import { presentMember } from "../http/present.ts";
-import { MEMBER, type Role } from "../domain/records.ts";
+/**
+ * `gochat.conversation-events`: who came, who went, what changed, to those it concerns. Events come twice and in any order,
+ * so each is told as the room has it now: who has come back since is not told that they are gone, and an old name does not
+ * follow a new one.
+ */
+import { WORLD, type MemberState } from "../domain/records.ts";
+import { presentConversation, presentJoinRequest, presentMember } from "../http/present.ts";
+import { roomOf } from "../platform/stubs.ts";
+import type { EventOf, EventOfType } from "../protocol/events.ts";
+import type { ServerFrame } from "../protocol/frames.ts";
+import type { Conversation, Member } from "../protocol/things.ts";
 import { repositories } from "../repo/index.ts";
-import type { EventOf } from "../protocol/events.ts";
 import type { EventHandler } from "./events.ts";
-import { pushTo, pushToMembers } from "./push.ts";
+import { pushTo, pushToMembers, pushToOnline } from "./push.ts";
 
 type Event = EventOf<"gochat.conversation-events">;
 
-export const onConversationEvent: EventHandler<"gochat.conversation-events"> = async (event, env) => {
-  const conversationId = event.conversation_id ?? "";
+/** Owner and admins told at one time. */
+const PAGE = 100;
+
+export const onConversationEvent: EventHandler<"gochat.conversation-events"> = (event, env) => {
   switch (event.event_type) {
     case "conversation.created": {
       const { conversation, member_ids: members } = event.payload;
       return pushTo(env, members, [{ type: "conversation-created", data: { conversation } }]);
     }
     case "conversation.updated":
+      return updated(event, env);
     case "conversation.dismissed": {
-      const { conversation } = event.payload;
-      return pushToMembers(env, conversationId, [], [{ type: "conversation-updated", data: { conversation } }]);
+      const conversationId = idOf(event);
+      const data = { conversationId, reason: "dismissed" } as const;
+      return pushToMembers(env, conversationId, [], [{ type: "conversation-removed", data }]);
     }
     case "conversation.member.added":
       return memberAdded(event, env);
-    case "conversation.member.removed": {
-      const { user_id: userId, reason } = event.payload;
-      const operatorId = event.operator_id ?? userId;
-      await pushTo(env, [userId], [{ type: "conversation-removed", data: { conversationId, reason } }]);
-      return pushToMembers(
-        env,
-        conversationId,
-        [userId],
-        [{ type: "member-removed", data: { conversationId, userId, operatorId } }],
-      );
-    }
-    case "conversation.member.role.updated": {
-      const { user_id: userId } = event.payload;
-      const role = event.payload.role as Role;
-      await pushTo(env, [userId], [{ type: "role-updated", data: { conversationId, role } }]);
-      return pushToMembers(
-        env,
-        conversationId,
-        [],
-        [{ type: "member-role-changed", data: { conversationId, userId, role } }],
-      );
-    }
+    case "conversation.member.removed":
+      return memberRemoved(event, env);
+    case "conversation.member.role.updated":
+      return roleUpdated(event, env);
     case "conversation.joined.requested":
-      // Shown to admins with the join requests themselves.
-      return undefined;
+      return joinRequested(event, env);
   }
 };
 
+function idOf(event: Event): string {
+  return event.conversation_id ?? "";
+}
+
+/** The conversation as it is now; null once it is dismissed. */
+async function currentOf(env: Env, conversationId: string): Promise<Conversation | null> {
+  const current = await roomOf(env, conversationId).current();
+  return current === null ? null : presentConversation(current.conversation, current.headSeqId);
+}
+
+/** Everybody is in the world room: its readers see a change with their next sync. */
+async function updated(event: EventOfType<"conversation.updated">, env: Env): Promise<void> {
+  const conversation = await currentOf(env, idOf(event));
+  if (conversation !== null && conversation.type !== WORLD) {
+    await pushToMembers(
+      env,
+      conversation.conversationId,
+      [],
+      [{ type: "conversation-updated", data: { conversation } }],
+    );
+  }
+}
+
 /** The new ones get the conversation, those who were there the new members. */
-async function memberAdded(
-  event: Extract<Event, { event_type: "conversation.member.added" }>,
-  env: Env,
-): Promise<void> {
-  const { conversation, members } = event.payload;
-  const { conversationId } = conversation;
-  const ids = members.map((member) => member.user_id);
-  const users = await repositories(env).users.byIds(ids);
+async function memberAdded(event: EventOfType<"conversation.member.added">, env: Env): Promise<void> {
+  const conversationId = idOf(event);
+  const here = await roomOf(env, conversationId).membersAmong(event.payload.members.map((member) => member.user_id));
+  const conversation = await currentOf(env, conversationId);
+  if (conversation === null || here.length === 0) {
+    return;
+  }
+  const ids = here.map((member) => member.userId);
   await pushTo(env, ids, [{ type: "conversation-joined", data: { conversation } }]);
-  const shown = members.map((member) =>
-    presentMember(
-      { userId: member.user_id, role: MEMBER, joinedAt: member.joined_at, readSeqId: 0 },
-      users.find((user) => user.userId === member.user_id),
-    ),
-  );
+  const members = await withProfiles(env, here);
   const operatorId = event.operator_id ?? "";
   await pushToMembers(env, conversationId, ids, [
-    { type: "member-added", data: { conversationId, members: shown, operatorId } },
+    { type: "member-added", data: { conversationId, members, operatorId } },
   ]);
+}
+
+async function withProfiles(env: Env, states: readonly MemberState[]): Promise<Member[]> {
+  const rows = await repositories(env).users.byIds(states.map((state) => state.userId));
+  const users = new Map(rows.map((row) => [row.userId, row]));
+  return states.map((state) => presentMember(state, users.get(state.userId)));
+}
+
+async function memberRemoved(event: EventOfType<"conversation.member.removed">, env: Env): Promise<void> {
+  const conversationId = idOf(event);
+  const { user_id: userId, reason } = event.payload;
+  const back = await roomOf(env, conversationId).membersAmong([userId]);
+  if (back.length > 0) {
+    return;
+  }
+  const operatorId = event.operator_id ?? userId;
+  await pushTo(env, [userId], [{ type: "conversation-removed", data: { conversationId, reason } }]);
+  await pushToMembers(
+    env,
+    conversationId,
+    [userId],
+    [{ type: "member-removed", data: { conversationId, userId, operatorId } }],
+  );
+}
+
+async function roleUpdated(event: EventOfType<"conversation.member.role.updated">, env: Env): Promise<void> {
+  const conversationId = idOf(event);
+  const [member] = await roomOf(env, conversationId).membersAmong([event.payload.user_id]);
+  if (member === undefined) {
+    return;
+  }
+  const { userId, role } = member;
+  await pushTo(env, [userId], [{ type: "role-updated", data: { conversationId, role } }]);
+  await pushToMembers(
+    env,
+    conversationId,
+    [],
+    [{ type: "member-role-changed", data: { conversationId, userId, role } }],
+  );
+}
+
+/** To the owner and the admins who are here, as long as nobody has decided. */
+async function joinRequested(event: EventOfType<"conversation.joined.requested">, env: Env): Promise<void> {
+  const conversationId = idOf(event);
+  const { request_id: requestId, user_id: userId } = event.payload;
+  const user = (await repositories(env).users.byIds([userId]))[0];
+  for (let after = ""; ;) {
+    const pending = await roomOf(env, conversationId).pendingJoin(requestId, after, PAGE);
+    if (pending === null) {
+      return;
+    }
+    const { request, moderatorIds } = pending;
+    const frame: ServerFrame = {
+      type: "notification",
+      data: {
+        eventId: event.event_id,
+        kind: "join-request",
+        conversationId,
+        request: presentJoinRequest(request, user),
+        createdAt: request.createdAt,
+      },
+    };
+    await pushToOnline(env, moderatorIds, [frame]);
+    const last = moderatorIds.at(-1);
+    if (last === undefined || moderatorIds.length < PAGE) {
+      return;
+    }
+    after = last;
+  }
 }

@@ -2,16 +2,14 @@
  * `gochat.tasks.fanout`: the messages of one window of a big room, to its shards (the world) or to
  * its online members in batches (large groups). The room hears how far everybody has been served.
  */
-import { CACHE_KEYS, type Cache } from "../cache/types.ts";
 import { cacheOf } from "../cache/index.ts";
 import { WORLD, type FanoutTask } from "../domain/records.ts";
-import { systemClock } from "../platform/clock.ts";
-import { PRESENCE_TTL_MS } from "../domain/presence.ts";
 import { messagesFrame } from "../platform/frameText.ts";
 import type { ShardRpc } from "../platform/rpc.ts";
 import { settingsOf } from "../platform/settings.ts";
 import { roomOf, sessionOf, shardAt } from "../platform/stubs.ts";
 import { describeError, log } from "../telemetry/log.ts";
+import { onlineOf } from "./online.ts";
 import { noteGivingUp } from "./letters.ts";
 import { deadNext, retryDelayS } from "./retry.ts";
 
@@ -124,22 +122,5 @@ async function toMember(task: FanoutTask, env: Env, userId: string, frames: stri
   } catch (error) {
     log("warn", "a member was not reached", { userId, error: describeError(error) });
     return false;
-  }
-}
-
-async function onlineOf(cache: Cache, userIds: string[]): Promise<string[]> {
-  if (userIds.length === 0) {
-    return [];
-  }
-  try {
-    const [since, presence] = await cache.pipeline([
-      ["GET", CACHE_KEYS.presenceSince],
-      ["MGET", ...userIds.map(CACHE_KEYS.online)],
-    ]);
-    const complete = since !== null && systemClock.now() - Number(since) >= PRESENCE_TTL_MS;
-    return complete && Array.isArray(presence) ? userIds.filter((_userId, index) => presence[index] !== null) : userIds;
-  } catch {
-    // Without the cache nobody is known to be away.
-    return userIds;
   }
 }

@@ -1,6 +1,8 @@
 /** Frames to users, from the consumers. */
-import type { ServerFrame } from "../protocol/frames.ts";
+import { cacheOf } from "../cache/index.ts";
 import { roomOf, sessionOf } from "../platform/stubs.ts";
+import type { ServerFrame } from "../protocol/frames.ts";
+import { onlineOf } from "./online.ts";
 
 /** Calls in the air at one time. */
 const SLICE = 100;
@@ -16,7 +18,17 @@ export async function pushTo(env: Env, userIds: readonly string[], frames: reado
   }
 }
 
-/** To every member of a conversation but some, page by page. */
+/** As `pushTo`, for people who may be away: a call to their objects would wake them for nothing. */
+export async function pushToOnline(
+  env: Env,
+  userIds: readonly string[],
+  frames: readonly ServerFrame[],
+): Promise<void> {
+  const cache = cacheOf(env);
+  await pushTo(env, await onlineOf(cache, [...userIds]), frames);
+}
+
+/** To every member of a conversation who is here, but some; page by page. */
 export async function pushToMembers(
   env: Env,
   conversationId: string,
@@ -26,7 +38,7 @@ export async function pushToMembers(
   const left = new Set(except);
   for (let after = ""; ;) {
     const userIds = await roomOf(env, conversationId).memberIds(after, PAGE);
-    await pushTo(
+    await pushToOnline(
       env,
       userIds.filter((userId) => !left.has(userId)),
       frames,
