@@ -27,6 +27,8 @@ export const users = sqliteTable(
     isGuest: integer("is_guest").notNull().default(0),
     role: text("role").notNull().default("user"),
     bannedAt: integer("banned_at"),
+    /** When the user was last seen going offline. */
+    lastSeenAt: integer("last_seen_at"),
     createdAt: integer("created_at").notNull(),
     updatedAt: integer("updated_at").notNull(),
   },

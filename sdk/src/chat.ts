@@ -14,6 +14,7 @@ import {
   type SocketConstructor,
 } from "./options.ts";
 import { Friends, Users } from "./people.ts";
+import { PresenceWatch } from "./presenceWatch.ts";
 import type {
   AuthAnswer,
   Conversation,
@@ -59,6 +60,9 @@ export class Chat {
   readonly #sends: SentBook;
   readonly #connection: Writable<Connection>;
   readonly #pending = new Writable<Pending>({ count: 0 });
+  readonly #presence = new PresenceWatch((userIds, wanted) =>
+    this.#driver.step((core) => core.subscribePresence(userIds, wanted)),
+  );
   readonly #handles = new Map<string, ConversationHandle>();
   readonly #ended = new AbortController();
   readonly #offWakeup: () => void;
@@ -99,6 +103,7 @@ export class Chat {
       state: (event) => this.#onState(event),
       synced: () => {
         this.#synced = true;
+        this.#presence.again();
       },
     };
     this.#driver = new Driver({
@@ -305,9 +310,12 @@ export class Chat {
     return await this.#create({ type: 1, memberIds: [userId] });
   }
 
-  /** Presence of these friends beyond what the server pushes; until the connection ends. */
+  /**
+   * Presence of these friends beyond what the server pushes; 200 at most. What is so now comes at once as `presence` events, and
+   * again after a reconnect.
+   */
   watchPresence(userIds: string[], wanted = true): void {
-    this.#driver.step((core) => core.subscribePresence(userIds, wanted));
+    this.#presence.watch(userIds, wanted);
   }
 
   /** Any other REST call, below `/api`, as whoever is signed in. */

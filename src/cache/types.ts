@@ -11,6 +11,8 @@ export interface Cache {
 /** Keys and lives. Source: DESIGN section 4 "Cache". */
 export const CACHE_KEYS = {
   online: (userId: string) => `user:online:${userId}`,
+  /** Gone, but for so short a time that friends still see the user online. Durable, by its beginning, as presence itself. */
+  away: (userId: string) => `user:online:away:${userId}`,
   headSeqId: (conversationId: string) => `conv_seq:${conversationId}`,
   hotMessages: (conversationId: string) => `hot_messages:${conversationId}`,
   /**

@@ -17,16 +17,3 @@ export const GHOST_AFTER_MS = 100_000;
 
 /** A client that has never pinged may only listen: it is given up much later. */
 export const SILENT_AFTER_MS = 15 * 60_000;
-
-/** Times at which a session must wake, epoch milliseconds; absent when there is no reason. */
-export type SessionDue = { renewAt?: number; offlineAt?: number; outboxAt?: number };
-
-/** One object has one alarm: the earliest of its reasons. */
-export function nextAlarm(due: SessionDue): number | undefined {
-  const times = [due.renewAt, due.offlineAt, due.outboxAt].filter((at) => at !== undefined);
-  return times.length === 0 ? undefined : Math.min(...times);
-}
-
-export function onlineKey(userId: string): string {
-  return `user:online:${userId}`;
-}

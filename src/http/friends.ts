@@ -1,5 +1,6 @@
 /** Friend requests and friendships. Rules: WIRE "Friends and conversations". */
 import { createRoute } from "@hono/zod-openapi";
+import { readPresence } from "../cache/presence.ts";
 import { directConversationId, newId } from "../platform/ids.ts";
 import {
   DecisionBody,
@@ -142,11 +143,22 @@ friends.openapi(
   }),
   async (c) => {
     const { userId } = c.get("viewer").actor;
-    const page = await c.get("services").repo.friends.friends(userId, c.req.valid("query"));
+    const { repo, cache, clock } = c.get("services");
+    const page = await repo.friends.friends(userId, c.req.valid("query"));
     if (!page.ok) {
       return fail(c, page.fault);
     }
-    const items = page.value.items.map(({ user, since }) => ({ user: presentUser(user), since }));
+    const ids = page.value.items.map(({ user }) => user.userId);
+    const presence = await readPresence(cache, ids, clock.now());
+    const items = page.value.items.map(({ user, since, lastSeenAt }) => {
+      const online = presence.get(user.userId);
+      return {
+        user: presentUser(user),
+        since,
+        ...(online === undefined ? {} : { online }),
+        ...(online === true || lastSeenAt === null ? {} : { lastSeenAt }),
+      };
+    });
     return c.json({ items, nextCursor: page.value.nextCursor }, 200);
   },
 );

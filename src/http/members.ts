@@ -15,6 +15,7 @@ import {
 import { Member } from "../protocol/things.ts";
 import { fail, newRouter, writeThrough } from "./context.ts";
 import { whyNotAddable } from "./conversations.ts";
+import { withPresence } from "./memberPresence.ts";
 import { presentMember } from "./present.ts";
 import { answer, body, refusals } from "./route.ts";
 import type { Services } from "./services.ts";
@@ -36,11 +37,14 @@ members.openapi(
   }),
   async (c) => {
     const services = c.get("services");
-    const page = await services.room(c.req.valid("param").id).members(c.get("viewer").actor, c.req.valid("query"));
+    const { id } = c.req.valid("param");
+    const { actor } = c.get("viewer");
+    const page = await services.room(id).members(actor, c.req.valid("query"));
     if (!page.ok) {
       return fail(c, page.fault);
     }
-    return c.json({ items: await withProfiles(services, page.value.items), nextCursor: page.value.nextCursor }, 200);
+    const items = await withPresence(services, actor.userId, id, await withProfiles(services, page.value.items));
+    return c.json({ items, nextCursor: page.value.nextCursor }, 200);
   },
 );
 

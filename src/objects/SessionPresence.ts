@@ -2,17 +2,16 @@
  * A user's coming and going: the presence lease in the cache, the registration with the world's
  * shard, and the events that others follow. Told by `UserSession`, which owns sockets and alarm.
  */
-import { busOf } from "../bus/index.ts";
 import { CACHE_KEYS, type Cache, type CacheCommand, type CacheReply } from "../cache/types.ts";
 import { GHOST_AFTER_MS, SILENT_AFTER_MS, PRESENCE_RENEW_MS, PRESENCE_TTL_MS } from "../domain/presence.ts";
 import { WORLD_ROOM_ID } from "../domain/records.ts";
 import { HEAD_LAG_MS } from "../domain/roomDelivery.ts";
 import { systemClock } from "../platform/clock.ts";
-import { newId } from "../platform/ids.ts";
 import type { Settings } from "../platform/settings.ts";
 import { closeSocket } from "../platform/sockets.ts";
 import { shardOf } from "../platform/stubs.ts";
 import { describeError, log } from "../telemetry/log.ts";
+import { SessionComings } from "./SessionComings.ts";
 import type { SessionSockets } from "./SessionSockets.ts";
 import type { SessionSqlStore } from "./SessionSqlStore.ts";
 
@@ -35,8 +34,12 @@ type Parts = {
 
 /** What could not be written is written again after this time: until then rooms or the shard may take this user for away. */
 const REWRITE_MS = 1_000;
+/** The mark of a short absence outlives the alarm that ends it by this much; after that it ends by itself. */
+const AWAY_SLACK_MS = 30_000;
 
 export class SessionPresence {
+  /** What others are told. */
+  readonly comings: SessionComings;
   readonly #parts: Parts;
   /** Cache writes, one after the other, so that the last one wins. */
   #writes: Promise<boolean> = Promise.resolve(true);
@@ -55,6 +58,14 @@ export class SessionPresence {
 
   constructor(parts: Parts) {
     this.#parts = parts;
+    const { env, userId, settings, store, armAlarm } = parts;
+    this.comings = new SessionComings({
+      env,
+      userId,
+      store,
+      armAlarm,
+      offlineAfterMs: settings.limits.offlineAfterMs,
+    });
   }
 
   /**
@@ -90,14 +101,10 @@ export class SessionPresence {
   }
 
   async #arrive(): Promise<void> {
-    const { store, later, armAlarm } = this.#parts;
-    const before = store.fact("presence");
-    const arrivals = (before?.arrivals ?? 0) + 1;
-    store.transaction(() => store.saveFact("presence", { online: true, awaySince: 0, arrivals }));
+    const { later, armAlarm } = this.#parts;
+    this.comings.arrived();
     await Promise.all([this.#write(), armAlarm(PRESENCE_RENEW_MS), this.followWorld()]);
-    if (before?.online !== true) {
-      later(this.#announce("user.online"));
-    }
+    later(this.comings.publish());
   }
 
   /** Only the last socket that goes matters: a late close of an old one changes nothing. */
@@ -108,23 +115,27 @@ export class SessionPresence {
     if (device !== undefined) {
       store.transaction(() => store.putDevice({ ...device, lastSeenAt: systemClock.now() }));
     }
+    await this.recount();
+  }
+
+  /** Sockets have closed: is anybody left? */
+  async recount(): Promise<void> {
     await (this.#isHere() ? this.followWorld() : this.#depart());
   }
 
   async #depart(): Promise<void> {
     const { settings, armAlarm } = this.#parts;
-    this.#save({ online: true, awaySince: systemClock.now() });
+    if (this.comings.fact?.online !== true) {
+      // Never here, or known to be away: the late close of an old socket.
+      return;
+    }
+    this.comings.departed();
     await Promise.all([this.#write(), armAlarm(settings.limits.offlineAfterMs), this.followWorld()]);
-  }
-
-  #save(presence: { online: boolean; awaySince: number }): void {
-    const { store } = this.#parts;
-    store.transaction(() => store.saveFact("presence", { ...presence, arrivals: this.#arrivals }));
   }
 
   /** How often somebody has come to whom nobody was here. On disk, so it only grows. */
   get #arrivals(): number {
-    return this.#parts.store.fact("presence")?.arrivals ?? 0;
+    return this.comings.fact?.arrivals ?? 0;
   }
 
   #here(): WebSocket[] {
@@ -139,21 +150,26 @@ export class SessionPresence {
     return this.#parts.sockets.wanting(WORLD_ROOM_ID).some((socket) => !this.#gone.has(socket));
   }
 
-  /** From the alarm: renew the lease, or go offline when nobody has come back. */
+  /** From the alarm: renew the lease, or go offline when nobody has come back; tell friends what they could not be told. */
   async check(): Promise<void> {
-    const { armAlarm } = this.#parts;
-    this.#sweepGhosts();
-    if (this.#isHere()) {
+    const { store, armAlarm } = this.#parts;
+    const before = this.comings.fact;
+    const sweptSince = this.#sweepGhosts();
+    const here = this.#isHere();
+    const usedAt = Math.max(0, ...store.devices().map((device) => device.lastSeenAt));
+    const lookInMs = this.comings.look({ here, usedAt, ...(sweptSince === undefined ? {} : { sweptSince }) });
+    if (here) {
       // The registration as well: a shard forgets who did not answer for a while.
       await Promise.all([this.#write(), armAlarm(PRESENCE_RENEW_MS), this.followWorld()]);
-    } else {
-      await this.#goOffline();
+    } else if (before?.online === true) {
+      await Promise.all([this.#write(), lookInMs === undefined ? undefined : armAlarm(lookInMs), this.followWorld()]);
     }
+    await this.comings.publish();
   }
 
   /** A room thought that the user is here: after a crash, or in the moment of leaving. */
   clearStale(): void {
-    if (this.#parts.store.fact("presence") !== undefined) {
+    if (this.comings.fact !== undefined) {
       this.#parts.later(this.#write().then(() => undefined));
     }
   }
@@ -187,23 +203,6 @@ export class SessionPresence {
     }
   }
 
-  async #goOffline(): Promise<void> {
-    const { store, settings, armAlarm } = this.#parts;
-    const presence = store.fact("presence");
-    if (presence?.online !== true) {
-      return;
-    }
-    // Without a time the server died under an open socket: that was long enough ago.
-    const waitMs = presence.awaySince + settings.limits.offlineAfterMs - systemClock.now();
-    if (presence.awaySince > 0 && waitMs > 0) {
-      await armAlarm(waitMs);
-      return;
-    }
-    this.#save({ online: false, awaySince: 0 });
-    await this.#write();
-    await this.#announce("user.offline");
-  }
-
   /** What counts is the state when the write is made, not when it was asked for. Answers whether the cache knows now. */
   #write(): Promise<boolean> {
     this.#writes = this.#writes.then(() => this.#writeLease());
@@ -217,9 +216,10 @@ export class SessionPresence {
     // Taken back by value: a command of an earlier life that comes late must not wipe out what a later one wrote.
     const arrivals = String(this.#arrivals);
     const write: CacheCommand = isHere ? ["SET", key, arrivals, PRESENCE_TTL_MS] : ["DELIF", key, arrivals];
+    const commands: CacheCommand[] = [["GET", key], write, ...(isHere ? [] : [this.#awayMark()])];
     let before: CacheReply | undefined;
     try {
-      [before] = await cache.pipeline([["GET", key], write]);
+      [before] = await cache.pipeline(commands);
       this.#leased = isHere;
       return true;
     } catch (error) {
@@ -262,31 +262,30 @@ export class SessionPresence {
     }
   }
 
-  async #announce(type: "user.online" | "user.offline"): Promise<void> {
-    const { env, userId } = this.#parts;
-    const now = systemClock.now();
-    const body = {
-      event_id: newId(now),
-      event_type: type,
-      timestamp: Math.floor(now / 1000),
-      user_id: userId,
-      payload: { last_seen_at: now },
-    };
-    try {
-      await busOf(env).publish("gochat.user-events", [{ key: userId, body }]);
-    } catch (error) {
-      log("warn", "presence event lost", { userId, error: describeError(error) });
-    }
+  /** In lists, too, nobody is to see a quick reconnect: a friend who saw "away" there would never be told otherwise. */
+  #awayMark(): CacheCommand {
+    const { userId, settings } = this.#parts;
+    const key = CACHE_KEYS.away(userId);
+    return this.comings.fact?.online === true
+      ? ["SET", key, "1", settings.limits.offlineAfterMs + AWAY_SLACK_MS]
+      : ["DEL", key];
   }
 
-  /** A hibernated socket can stay open after its client is gone; the last ping tells. */
-  #sweepGhosts(): void {
+  /**
+   * A hibernated socket can stay open after its client is gone; the last ping tells. Answers when the last client that was given
+   * up was heard of, if any was.
+   */
+  #sweepGhosts(): number | undefined {
     const { sockets } = this.#parts;
     const now = systemClock.now();
+    let sweptSince: number | undefined;
     for (const socket of sockets.open()) {
-      if (now - sockets.lastHeardAt(socket) > (sockets.everPinged(socket) ? GHOST_AFTER_MS : SILENT_AFTER_MS)) {
+      const heardAt = sockets.lastHeardAt(socket);
+      if (now - heardAt > (sockets.everPinged(socket) ? GHOST_AFTER_MS : SILENT_AFTER_MS)) {
         closeSocket(socket, "SLOW_CONSUMER");
+        sweptSince = Math.max(heardAt, sweptSince ?? 0);
       }
     }
+    return sweptSince;
   }
 }

@@ -17,6 +17,8 @@ export type Attachment = {
   heardAt?: number;
   /** Big rooms that this socket does not want here. */
   muted: string[];
+  /** Friends whose presence this socket has asked for; at most 200 ids, since an attachment holds 16 KiB. */
+  watching?: string[];
 };
 
 export class SessionSockets {

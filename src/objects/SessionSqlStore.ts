@@ -1,5 +1,6 @@
 /** A user's durable memory: devices, refresh tokens, and a few facts. */
 import type { Ban } from "../domain/ban.ts";
+import type { PresenceFact } from "../domain/comings.ts";
 import type { DeviceRow, DeviceStore, RefreshRow } from "../domain/devices.ts";
 import { ObjectSchema } from "../platform/objectSchema.ts";
 
@@ -37,11 +38,11 @@ function toDevice(row: DeviceColumns): DeviceRow {
   };
 }
 
-/** Facts by name: `account` (who the user is), `presence`, `worldReadSeqId`, `outboxWatch`, `ban`. */
+/** Facts by name: `account` (who the user is), `presence`, `watchers` (who asks for it), `worldReadSeqId`, `outboxWatch`, `ban`. */
 export type SessionFacts = {
   account: { userId: string; isGuest: boolean; role: "user" | "admin" };
-  /** `arrivals`: how often the first socket of several came; not in rows of earlier releases. */
-  presence: { online: boolean; awaySince: number; arrivals?: number };
+  presence: PresenceFact;
+  watchers: string[];
   worldReadSeqId: number;
   outboxWatch: boolean;
   ban: Ban;

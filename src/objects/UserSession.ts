@@ -12,7 +12,15 @@ import { fullBucket, takeToken } from "../domain/rate.ts";
 import { WORLD_ROOM_ID } from "../domain/records.ts";
 import { systemClock } from "../platform/clock.ts";
 import { newId } from "../platform/ids.ts";
-import type { DeliveredRange, DeviceWish, SessionRpc, SignedIn, SignInUser } from "../platform/rpc.ts";
+import type {
+  DeliveredRange,
+  DeviceWish,
+  PresenceNotice,
+  SessionRpc,
+  SignInUser,
+  SignedIn,
+  WatchedPresence,
+} from "../platform/rpc.ts";
 import { settingsOf, type Settings } from "../platform/settings.ts";
 import { answerClose, sendFrames } from "../platform/sockets.ts";
 import { shardOf } from "../platform/stubs.ts";
@@ -28,6 +36,7 @@ import { SessionHeads } from "../domain/sessionHeads.ts";
 import { SessionPresence } from "./SessionPresence.ts";
 import { SessionSends } from "./SessionSends.ts";
 import { SessionSockets } from "./SessionSockets.ts";
+import { SessionWatching } from "./sessionWatching.ts";
 import { SessionSqlStore } from "./SessionSqlStore.ts";
 
 /** SQL outbox rows that nobody confirmed are published again after this time. */
@@ -40,6 +49,7 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
   readonly #sockets: SessionSockets;
   readonly #accounts: SessionAccounts;
   readonly #presence: SessionPresence;
+  readonly #watching: SessionWatching;
   readonly #sends: SessionSends;
   readonly #frames: FrameContext;
   readonly #frameBucket;
@@ -57,7 +67,9 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
     this.#badFrames = new BadFrames(this.#settings.limits.badFrames);
     this.#accounts = new SessionAccounts(this.#userId, this.#store, this.#settings.limits, {
       sockets: this.#sockets,
-      closeRooms: (deviceId, name) => ctx.waitUntil(this.#closeRooms(deviceId, name)),
+      closeRooms: (deviceId, name) =>
+        // A client that is gone does not answer the close: that its socket is, is known here.
+        ctx.waitUntil(Promise.all([this.#closeRooms(deviceId, name), this.#presence.recount()])),
     });
     const cache = cacheOf(env);
     this.#presence = new SessionPresence({
@@ -72,12 +84,14 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
       armAlarm: (inMs) => this.#armAlarm(inMs),
       later: (work) => ctx.waitUntil(work),
     });
+    this.#watching = new SessionWatching({ env, userId: this.#userId, sockets: this.#sockets });
     this.#frames = {
       env,
       userId: this.#userId,
       cache,
       sockets: this.#sockets,
       presence: this.#presence,
+      watching: this.#watching,
       heads: this.#heads,
       worldReadSeqId: () => this.#store.fact("worldReadSeqId") ?? 0,
       markWorldRead: (seqId, headSeqId) => this.#markWorldRead(seqId, headSeqId),
@@ -230,6 +244,24 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
 
   accountChanged(user: SignInUser): Promise<void> {
     return Promise.resolve(this.#accounts.changed(user));
+  }
+
+  // ---- RPC: presence
+
+  presence(): Promise<WatchedPresence> {
+    return Promise.resolve(this.#presence.comings.view());
+  }
+
+  watch(watcherId: string, wanted: boolean): Promise<WatchedPresence> {
+    return Promise.resolve(this.#presence.comings.watch(watcherId, wanted));
+  }
+
+  forgetWatchers(watcherIds: string[]): Promise<void> {
+    return Promise.resolve(this.#presence.comings.forget(watcherIds));
+  }
+
+  showPresence(notice: PresenceNotice): Promise<number> {
+    return Promise.resolve(this.#watching.show(notice));
   }
 
   // ---- RPC: messages

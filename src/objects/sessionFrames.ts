@@ -7,6 +7,7 @@ import { sendFrames } from "../platform/sockets.ts";
 import { roomOf } from "../platform/stubs.ts";
 import { ok, type Fault, type Result } from "../protocol/errors.ts";
 import type { ClientFrame, ServerFrame } from "../protocol/frames.ts";
+import type { SessionWatching } from "./sessionWatching.ts";
 import type { SessionPresence } from "./SessionPresence.ts";
 import type { Attachment, SessionSockets } from "./SessionSockets.ts";
 import { buildSync } from "./sync.ts";
@@ -18,6 +19,7 @@ export type FrameContext = {
   cache: Cache;
   sockets: SessionSockets;
   presence: SessionPresence;
+  watching: SessionWatching;
   /** Newest sequences that passed through this session, and how far its user has read. */
   heads: SessionHeads;
   worldReadSeqId(): number;
@@ -106,10 +108,14 @@ async function markRead(
 async function subscribe(
   context: FrameContext,
   socket: WebSocket,
-  data: { conversationId?: string | undefined },
+  data: { conversationId?: string | undefined; presence?: string[] | undefined },
   wanted: boolean,
 ): Promise<Fault | undefined> {
-  const { conversationId } = data;
+  const { conversationId, presence } = data;
+  const refused = presence === undefined ? undefined : await context.watching.subscribe(socket, presence, wanted);
+  if (refused !== undefined) {
+    return refused;
+  }
   if (conversationId === undefined) {
     return undefined;
   }

@@ -12,6 +12,7 @@ import type {
   RoomView,
   SendCommand,
 } from "../domain/commands.ts";
+import type { PresenceView } from "../domain/comings.ts";
 import type { Ban } from "../domain/ban.ts";
 import type { MemberState, StoredMessage } from "../domain/records.ts";
 import type { ErrorName, Result } from "../protocol/errors.ts";
@@ -91,6 +92,19 @@ export type SignedIn = {
   validFrom: number;
 };
 
+/** A user's presence, and who has asked to be told of it beyond the friends who are told anyway. */
+export type WatchedPresence = PresenceView & { watchers: string[] };
+
+/** That a friend came or went. */
+export type PresenceNotice = PresenceView & {
+  /** The friend. */
+  userId: string;
+  /** Only for sockets that have asked for it. */
+  watched?: boolean;
+  /** An answer rather than news: shown although it was shown before. */
+  again?: boolean;
+};
+
 /** Messages of one conversation after `from` up to `to`, both sequences. */
 export type DeliveredRange = { conversationId: string; from: number; to: number };
 
@@ -134,6 +148,14 @@ export interface SessionRpc {
   deliverBigRoom(conversationId: string, frames: string[], toSeqId?: number): Promise<number>;
   /** Own changes (read pointer, settings) to the user's other devices. */
   deliverToOthers(deviceId: string, frames: string[]): Promise<number>;
+  /** As friends see this user. */
+  presence(): Promise<WatchedPresence>;
+  /** Another user, who is a friend, wants to be told of this one's presence, or does not any more. */
+  watch(watcherId: string, wanted: boolean): Promise<WatchedPresence>;
+  /** These have no socket any more that asks. */
+  forgetWatchers(watcherIds: string[]): Promise<void>;
+  /** Shows this user that a friend came or went, unless newer is known; answers how many open sockets there are for it. */
+  showPresence(notice: PresenceNotice): Promise<number>;
   /** Durably arms this user's alarm so that SQL outbox rows written next are never forgotten. */
   watchOutbox(): Promise<void>;
 }

@@ -6,6 +6,7 @@ import type { FriendRequest } from "../protocol/things.ts";
 import { ensureDirect } from "../repo/directs.ts";
 import { repositories } from "../repo/index.ts";
 import type { EventHandler } from "./events.ts";
+import { introduce } from "./presencePushes.ts";
 import { pushTo } from "./push.ts";
 
 export const onFriendEvent: EventHandler<"gochat.friend-events"> = async (event, env) => {
@@ -54,4 +55,5 @@ async function accepted(request: FriendRequest, env: Env): Promise<void> {
       await pushTo(env, [userId], [{ type: "friend-accepted", data }]);
     }
   }
+  await introduce(env, requesterId, targetUserId);
 }

@@ -1,13 +1,15 @@
 /** `gochat.user-events`: what a user's coming, going and profile mean for others. */
 import { sessionOf } from "../platform/stubs.ts";
 import type { EventHandler } from "./events.ts";
+import { onPresence } from "./presencePushes.ts";
 
 export const onUserEvent: EventHandler<"gochat.user-events"> = (event, env) => {
   switch (event.event_type) {
-    // Presence of friends and caches of profiles follow these; nothing reads them yet.
     case "user.online":
     case "user.offline":
+      return onPresence(event, env);
     case "user.profile.updated":
+      // Views read profiles where they are written; nothing keeps a copy.
       return Promise.resolve();
     case "user.banned":
     case "user.unbanned": {

@@ -129,7 +129,7 @@ export function d1Friends(db: Db): FriendRepo {
           rows,
           page.limit,
           (row) => [row.user.userId],
-          (row) => ({ user: toUserRow(row.user), since: row.since }),
+          (row) => ({ user: toUserRow(row.user), since: row.since, lastSeenAt: row.user.lastSeenAt }),
         ),
       );
     },
@@ -139,6 +139,31 @@ export function d1Friends(db: Db): FriendRepo {
         db.select({ friendId: friendships.friendId }).from(friendships).where(isPair(userId, otherId)),
       );
       return rows.length > 0;
+    },
+
+    async friendIds(userId, after, limit) {
+      const rows = await guarded(() =>
+        db
+          .select({ friendId: friendships.friendId })
+          .from(friendships)
+          .where(and(eq(friendships.userId, userId), gt(friendships.friendId, after)))
+          .orderBy(asc(friendships.friendId))
+          .limit(limit),
+      );
+      return rows.map((row) => row.friendId);
+    },
+
+    async friendsAmong(userId, otherIds) {
+      if (otherIds.length === 0) {
+        return [];
+      }
+      const rows = await guarded(() =>
+        db
+          .select({ friendId: friendships.friendId })
+          .from(friendships)
+          .where(and(eq(friendships.userId, userId), inArray(friendships.friendId, idsIn(otherIds)))),
+      );
+      return rows.map((row) => row.friendId);
     },
 
     async blockedAmong(userId, otherIds) {

@@ -74,6 +74,8 @@ export interface UserRepo {
   upgradeGuest(userId: string, upgrade: Upgrade, now: number): Promise<Result<UserRow>>;
   /** Puts a better hash in place of `oldHash`; does nothing when the password has changed meanwhile. */
   replaceHash(userId: string, oldHash: string, newHash: string, now: number): Promise<void>;
+  /** The user has gone offline; an older time than the known one changes nothing. Epoch milliseconds. */
+  seen(userId: string, lastSeenAt: number): Promise<void>;
   /** Accounts (no guests, no banned) whose user name or display name begins with `prefix`, by user name. */
   search(prefix: string, page: PageRequest): Promise<Result<Page<UserRow>>>;
 }
@@ -114,6 +116,13 @@ export interface FriendRequestFilter extends PageRequest {
 export interface FriendRow {
   readonly user: UserRow;
   readonly since: number;
+  /** When the friend was last seen going offline; `null` when that was never. */
+  readonly lastSeenAt: number | null;
+}
+
+export interface BlockRow {
+  readonly user: UserRow;
+  readonly since: number;
 }
 
 export interface FriendRepo {
@@ -130,6 +139,10 @@ export interface FriendRepo {
   /** By friend id. */
   friends(userId: string, page: PageRequest): Promise<Result<Page<FriendRow>>>;
   areFriends(userId: string, otherId: string): Promise<boolean>;
+  /** Friends' ids after `after` ("" for the first page), by id. */
+  friendIds(userId: string, after: string, limit: number): Promise<string[]>;
+  /** Those of `otherIds` who are friends of this user. */
+  friendsAmong(userId: string, otherIds: readonly string[]): Promise<string[]>;
   /** Of `otherIds`, those who may not be brought together with `userId` because one has blocked the other. */
   blockedAmong(userId: string, otherIds: readonly string[]): Promise<string[]>;
   /** Ends a friendship, with event `friend.removed`; `false` when there was none. */
@@ -154,7 +167,7 @@ export interface BlockRepo {
   /** `false` when there was no block. What it ended does not come back. */
   unblock(userId: string, targetUserId: string): Promise<boolean>;
   /** By blocked user id. */
-  list(userId: string, page: PageRequest): Promise<Result<Page<FriendRow>>>;
+  list(userId: string, page: PageRequest): Promise<Result<Page<BlockRow>>>;
 }
 
 /** A conversation as one of its members has it in the list. */

@@ -85,6 +85,15 @@ export function d1Users(db: Db): UserRepo {
       return found(row === undefined ? null : toUserRow(row));
     },
 
+    async seen(userId, lastSeenAt) {
+      await guarded(() =>
+        db
+          .update(users)
+          .set({ lastSeenAt })
+          .where(and(eq(users.userId, userId), or(isNull(users.lastSeenAt), lt(users.lastSeenAt, lastSeenAt)))),
+      );
+    },
+
     async upgradeGuest(userId, upgrade, now) {
       const update = db
         .update(users)

@@ -194,7 +194,7 @@ export class ClientCore {
     return this.#out.take();
   }
 
-  /** For friends whose presence is wanted beyond what the server pushes. Forgotten while offline. */
+  /** For friends whose presence is wanted beyond what the server pushes. Forgotten while offline: the caller asks again. */
   subscribePresence(userIds: string[], wanted: boolean): Steps {
     if (this.#connection.isReady) {
       this.#out.send({ type: wanted ? "subscribe" : "unsubscribe", data: { presence: userIds } });

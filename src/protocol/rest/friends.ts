@@ -35,8 +35,8 @@ export const FriendRequestList = listOf(FriendRequestItem, "FriendRequestList");
 export type FriendRequestList = z.infer<typeof FriendRequestList>;
 
 export const Friend = z
-  .object({ user: User, since: TimeMs, online: z.boolean().optional() })
-  .meta({ id: "Friend", description: "`online` is absent when presence is not known" });
+  .object({ user: User, since: TimeMs, online: z.boolean().optional(), lastSeenAt: TimeMs.optional() })
+  .meta({ id: "Friend", description: "`online` is absent when presence is not known; `lastSeenAt` while online" });
 export type Friend = z.infer<typeof Friend>;
 export const FriendList = listOf(Friend, "FriendList");
 export type FriendList = z.infer<typeof FriendList>;

@@ -1,0 +1,126 @@
+/**
+ * What others are told of this user's coming and going: keeps the fact of `src/domain/comings.ts` on disk, puts its news on the
+ * bus until the bus has taken it, and remembers who asks for this user's presence beyond the friends who are told anyway.
+ */
+import { busOf } from "../bus/index.ts";
+import { withoutWatchers, withWatcher } from "../domain/audience.ts";
+import { arrived, departed, looked, told, viewOf, type Look, type PresenceFact } from "../domain/comings.ts";
+import { systemClock } from "../platform/clock.ts";
+import { newId } from "../platform/ids.ts";
+import type { WatchedPresence } from "../platform/rpc.ts";
+import { describeError, log } from "../telemetry/log.ts";
+import type { SessionSqlStore } from "./SessionSqlStore.ts";
+
+type Parts = {
+  env: Env;
+  userId: string;
+  offlineAfterMs: number;
+  store: SessionSqlStore;
+  /** Wakes the session after so long at the latest. */
+  armAlarm(inMs: number): Promise<void>;
+};
+
+/** News that the bus did not take are tried again after this time, which doubles up to the last. */
+const RETRY_MS = 5_000;
+const RETRY_MAX_MS = 60_000;
+
+export class SessionComings {
+  readonly #parts: Parts;
+  #failures = 0;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  get fact(): PresenceFact | undefined {
+    return this.#parts.store.fact("presence");
+  }
+
+  /** There was no socket before. */
+  arrived(): void {
+    const now = systemClock.now();
+    this.#save(arrived(this.fact, now, () => newId(now)));
+  }
+
+  /** There is no socket any more. */
+  departed(): void {
+    this.#save(departed(this.fact, systemClock.now()));
+  }
+
+  /** From the alarm; answers when to look again. */
+  look(look: Look): number | undefined {
+    const { fact } = this;
+    if (fact === undefined) {
+      return undefined;
+    }
+    const now = systemClock.now();
+    const next = looked(fact, look, now, this.#parts.offlineAfterMs, () => newId(now));
+    this.#save(next.fact);
+    return next.lookInMs;
+  }
+
+  /** Puts what friends do not know yet on the bus; the alarm tries again when it is refused. */
+  async publish(): Promise<void> {
+    const news = this.fact?.news;
+    if (news === undefined) {
+      return;
+    }
+    const { env, userId, armAlarm } = this.#parts;
+    const body = {
+      event_id: news.eventId,
+      event_type: news.online ? "user.online" : "user.offline",
+      timestamp: Math.floor(news.at / 1000),
+      user_id: userId,
+      payload: { last_seen_at: news.lastSeenAt },
+    };
+    try {
+      await busOf(env).publish("gochat.user-events", [{ key: userId, body }]);
+    } catch (error) {
+      log("warn", "presence event refused, will be repeated", { userId, error: describeError(error) });
+      const inMs = Math.min(RETRY_MAX_MS, RETRY_MS * 2 ** this.#failures);
+      this.#failures += 1;
+      return armAlarm(inMs);
+    }
+    this.#failures = 0;
+    const { fact } = this;
+    if (fact !== undefined) {
+      this.#save(told(fact, news.eventId));
+    }
+  }
+
+  /** What others may know, with those who have asked to be told. */
+  view(): WatchedPresence {
+    return { ...viewOf(this.fact), watchers: this.#watchers };
+  }
+
+  watch(watcherId: string, wanted: boolean): WatchedPresence {
+    const watchers = this.#watchers;
+    const next = wanted ? withWatcher(watchers, watcherId) : withoutWatchers(watchers, [watcherId]);
+    this.#saveWatchers(next);
+    return this.view();
+  }
+
+  forget(watcherIds: readonly string[]): void {
+    this.#saveWatchers(withoutWatchers(this.#watchers, watcherIds));
+  }
+
+  get #watchers(): string[] {
+    return this.#parts.store.fact("watchers") ?? [];
+  }
+
+  #saveWatchers(watchers: string[]): void {
+    const before = this.#watchers;
+    // Asked for again by the one who asked last, or never asked for: nothing to write.
+    if (watchers.length !== before.length || watchers.at(-1) !== before.at(-1)) {
+      const { store } = this.#parts;
+      store.transaction(() => store.saveFact("watchers", watchers));
+    }
+  }
+
+  #save(fact: PresenceFact): void {
+    const { store } = this.#parts;
+    if (JSON.stringify(fact) !== JSON.stringify(this.fact)) {
+      store.transaction(() => store.saveFact("presence", fact));
+    }
+  }
+}

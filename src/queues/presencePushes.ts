@@ -1,0 +1,101 @@
+/**
+ * Coming and going, to those whom it concerns. The event only says that something has changed: what is so now is asked of the
+ * user's object, so that an event that comes late or twice tells nobody what is no longer so.
+ */
+import { cacheOf } from "../cache/index.ts";
+import { readPresence } from "../cache/presence.ts";
+import { FRIENDS_SCANNED, PRESENCE_PUSHES } from "../domain/audience.ts";
+import { systemClock } from "../platform/clock.ts";
+import type { PresenceNotice } from "../platform/rpc.ts";
+import { sessionOf } from "../platform/stubs.ts";
+import type { EventOfType } from "../protocol/events.ts";
+import { repositories } from "../repo/index.ts";
+
+/** Friends read, and presence asked for, at one time. */
+const PAGE = 500;
+/** Calls in the air at one time. */
+const SLICE = 100;
+
+/** Tells friends, unless another event has more to say. */
+export async function onPresence(event: EventOfType<"user.online" | "user.offline">, env: Env): Promise<void> {
+  const userId = event.user_id ?? "";
+  const isOnline = event.event_type === "user.online";
+  if (!isOnline) {
+    await repositories(env).users.seen(userId, event.payload.last_seen_at);
+  }
+  const { watchers, ...view } = await sessionOf(env, userId).presence();
+  if (view.online !== isOnline) {
+    return;
+  }
+  const friends = await onlineFriends(env, userId);
+  const told = new Set(friends);
+  // Whoever asked may have ceased to be a friend since.
+  const others = await repositories(env).friends.friendsAmong(
+    userId,
+    watchers.filter((watcher) => !told.has(watcher)),
+  );
+  const notice = { userId, ...view };
+  const reached = new Set([
+    ...(await tell(env, friends, notice)),
+    ...(await tell(env, others, { ...notice, watched: true })),
+  ]);
+  const gone = watchers.filter((watcher) => !reached.has(watcher));
+  if (gone.length > 0) {
+    await sessionOf(env, userId).forgetWatchers(gone);
+  }
+}
+
+/** Two who have just become friends see each other's presence, which changed for neither. */
+export async function introduce(env: Env, a: string, b: string): Promise<void> {
+  const [ofA, ofB] = await Promise.all([sessionOf(env, a).presence(), sessionOf(env, b).presence()]);
+  if (ofA.online && ofB.online) {
+    await Promise.all([
+      sessionOf(env, a).showPresence({ userId: b, online: true, at: ofB.at, again: true }),
+      sessionOf(env, b).showPresence({ userId: a, online: true, at: ofA.at, again: true }),
+    ]);
+  }
+}
+
+/** The first of them by id, up to the number of pushes. Without the cache nobody is known to be away, and the bound still holds. */
+async function onlineFriends(env: Env, userId: string): Promise<string[]> {
+  const { friends } = repositories(env);
+  const cache = cacheOf(env);
+  const online: string[] = [];
+  let after = "";
+  for (let scanned = 0; scanned < FRIENDS_SCANNED && online.length < PRESENCE_PUSHES; scanned += PAGE) {
+    const ids = await friends.friendIds(userId, after, PAGE);
+    const presence = await readPresence(cache, ids, systemClock.now(), true);
+    online.push(...ids.filter((id) => presence.get(id) !== false));
+    const last = ids.at(-1);
+    if (last === undefined || ids.length < PAGE) {
+      break;
+    }
+    after = last;
+  }
+  return online.slice(0, PRESENCE_PUSHES);
+}
+
+/**
+ * One who cannot be reached keeps it from nobody else; then the event comes again, and shows those who have it nothing.
+ * @returns whom it reached: those with an open socket that wants it
+ */
+async function tell(env: Env, userIds: readonly string[], notice: PresenceNotice): Promise<string[]> {
+  const reached: string[] = [];
+  const failures: unknown[] = [];
+  for (let at = 0; at < userIds.length; at += SLICE) {
+    const calls = userIds.slice(at, at + SLICE).map(async (userId) => {
+      try {
+        if ((await sessionOf(env, userId).showPresence(notice)) > 0) {
+          reached.push(userId);
+        }
+      } catch (error) {
+        failures.push(error);
+      }
+    });
+    await Promise.all(calls);
+  }
+  if (failures.length > 0) {
+    throw new Error(`${failures.length} were not told`, { cause: failures[0] });
+  }
+  return reached;
+}
