@@ -20,6 +20,7 @@ import { presentMember } from "./present.ts";
 import { answer, body, refusals } from "./route.ts";
 import type { Services } from "./services.ts";
 import { signedIn } from "./signedIn.ts";
+import { worldMembers } from "./worldMembers.ts";
 
 export const members = newRouter();
 
@@ -30,7 +31,7 @@ members.openapi(
     method: "get",
     path: "/conversations/{id}/members",
     tags,
-    summary: "Members, by user id",
+    summary: "Members, by user id; of the world room everybody",
     ...signedIn,
     request: { params: ConversationParams, query: MembersQuery },
     responses: { 200: answer(MemberList, "One page"), ...refusals("UNAUTHENTICATED", "CONVERSATION_NOT_FOUND") },
@@ -39,6 +40,10 @@ members.openapi(
     const services = c.get("services");
     const { id } = c.req.valid("param");
     const { actor } = c.get("viewer");
+    if (id === WORLD_ROOM_ID) {
+      const everybody = await worldMembers(services, actor, c.req.valid("query"));
+      return everybody.ok ? c.json(everybody.value, 200) : fail(c, everybody.fault);
+    }
     const page = await services.room(id).members(actor, c.req.valid("query"));
     if (!page.ok) {
       return fail(c, page.fault);

@@ -23,7 +23,7 @@ import type {
 } from "../platform/rpc.ts";
 import { settingsOf, type Settings } from "../platform/settings.ts";
 import { answerClose, sendFrames } from "../platform/sockets.ts";
-import { shardOf } from "../platform/stubs.ts";
+import { roomOf, shardOf } from "../platform/stubs.ts";
 import { err, errorFrame, ok, toWireError, type ErrorName, type Fault, type Result } from "../protocol/errors.ts";
 import { parseClientFrame, type ClientFrame } from "../protocol/frames.ts";
 import type { Device, Message } from "../protocol/things.ts";
@@ -200,8 +200,22 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
 
   // ---- RPC: accounts
 
-  signIn(user: SignInUser, wish: DeviceWish): Promise<Result<SignedIn>> {
-    return Promise.resolve(this.#accounts.signIn(user, wish));
+  async signIn(user: SignInUser, wish: DeviceWish): Promise<Result<SignedIn>> {
+    if (this.#store.fact("account") === undefined) {
+      await this.#joinWorld();
+    }
+    return this.#accounts.signIn(user, wish);
+  }
+
+  /** What was said in the world before an account was made is not unread to it, as for a new member of a group. */
+  async #joinWorld(): Promise<void> {
+    try {
+      const { headSeqId } = await roomOf(this.env, WORLD_ROOM_ID).readLog(0, 0);
+      this.#markWorldRead(headSeqId, headSeqId);
+    } catch (error) {
+      // No reason to refuse an account: the world is shown as unread from its beginning.
+      log("warn", "the world's head is not known", { userId: this.#userId, error: describeError(error) });
+    }
   }
 
   refresh(presented: string): Promise<Result<SignedIn & { user: SignInUser }>> {

@@ -68,6 +68,8 @@ export interface UserRepo {
   byId(userId: string): Promise<UserRow | null>;
   /** In no particular order; ids without an account are missing. */
   byIds(userIds: readonly string[]): Promise<UserRow[]>;
+  /** All accounts, guests too, by id: up to `limit` after `userId` (exclusive). */
+  after(userId: string, limit: number): Promise<UserRow[]>;
   /** With event `user.profile.updated`. USER_NOT_FOUND when there is no such user. */
   updateProfile(userId: string, change: ProfileChange, eventId: string, now: number): Promise<Result<UserRow>>;
   /** CONFLICT when it is no guest (any more), or naming the taken field. */

@@ -63,6 +63,13 @@ export function d1Users(db: Db): UserRepo {
       return rows.map(toUserRow);
     },
 
+    async after(userId, limit) {
+      const rows = await guarded(() =>
+        db.select().from(users).where(gt(users.userId, userId)).orderBy(asc(users.userId)).limit(limit),
+      );
+      return rows.map(toUserRow);
+    },
+
     async updateProfile(userId, change, eventId, now) {
       const update = db
         .update(users)

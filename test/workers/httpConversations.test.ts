@@ -322,6 +322,45 @@ describe("reading", () => {
 });
 
 describe("the world room", () => {
+  it("begins for a new account where it stands", async ({ expect }) => {
+    const early = await register();
+    const sent = await send(early, "world_chat_room", "before your time");
+    const late = await register();
+    const visitor = await guest();
+    for (const person of [late, visitor]) {
+      // The list takes heads from the cache, which may be a moment behind: never more than what is read.
+      expect(await itemOf(person, "world_chat_room")).toMatchObject({ unreadCount: 0 });
+      const view = await as(person, "GET", "/api/conversations/world_chat_room");
+      expect(view.body).toMatchObject({ readSeqId: sent.seqId, unreadCount: 0 });
+    }
+  });
+
+  it("has everybody in it, page by page", async ({ expect }) => {
+    const asking = await register();
+    const all = [asking, await register(), await guest()];
+    const path = "/api/conversations/world_chat_room/members?limit=2";
+    const seen: { userId: string; displayName: string; role: number; joinedAt: number }[] = [];
+    for (let cursor: string | null = ""; cursor !== null;) {
+      const { body } = await as(asking, "GET", cursor === "" ? path : `${path}&cursor=${cursor}`);
+      const page = body as { items: typeof seen; nextCursor: string | null };
+      expect(page.items.length).toBeLessThanOrEqual(2);
+      seen.push(...page.items);
+      cursor = page.nextCursor;
+    }
+    const ids = seen.map(({ userId }) => userId);
+    expect(ids).toEqual([...new Set(ids)].toSorted());
+    for (const { user } of all) {
+      const { userId, displayName, createdAt } = user;
+      expect(seen.find((member) => member.userId === userId)).toEqual({
+        userId,
+        displayName,
+        role: 1,
+        joinedAt: createdAt,
+      });
+    }
+    expect((await as(asking, "GET", `${path}&cursor=z`)).body).toEqual({ items: [], nextCursor: null });
+  });
+
   it("has everybody in it, guests too, each with a pointer of their own", async ({ expect }) => {
     const [a, visitor] = [await register(), await guest()];
     const sent = await send(visitor, "world_chat_room", "hello world");
