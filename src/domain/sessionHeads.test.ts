@@ -20,6 +20,17 @@ describe("what passed through a session", () => {
     expect(heads.hasPassed({ conversationId: "other", from: 4, to: 6 })).toBe(false);
   });
 
+  it("has no holes where own messages were, in whatever order acknowledgement and deliveries come", ({ expect }) => {
+    const heads = new SessionHeads();
+    heads.pass({ conversationId: room, from: 1, to: 2 });
+    heads.passOwn(room, 3);
+    heads.pass({ conversationId: room, from: 4, to: 6 });
+    heads.passOwn(room, 4);
+    expect(heads.hasPassed({ conversationId: room, from: 4, to: 6 })).toBe(true);
+    heads.pass({ conversationId: room, from: 3, to: 4 });
+    expect(heads.hasPassed({ conversationId: room, from: 3, to: 6 })).toBe(true);
+  });
+
   it("begins anew behind a hole", ({ expect }) => {
     const heads = new SessionHeads();
     heads.pass({ conversationId: room, from: 0, to: 2 });

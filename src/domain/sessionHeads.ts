@@ -47,8 +47,17 @@ export class SessionHeads {
   /** These went to the sockets. A range that does not touch the last one begins a new one. */
   pass({ conversationId, from, to }: Range): void {
     const passed = this.#passed.get(conversationId);
-    const touches = passed !== undefined && from >= passed.from && from <= passed.to;
-    keep(this.#passed, conversationId, touches ? { from: passed.from, to: Math.max(passed.to, to) } : { from, to });
+    const touches = passed !== undefined && from <= passed.to && to >= passed.from;
+    const range = touches ? { from: Math.min(passed.from, from), to: Math.max(passed.to, to) } : { from, to };
+    keep(this.#passed, conversationId, range);
+  }
+
+  /**
+   * An own message was acknowledged to the socket that sent it and shown on the others. The room leaves it out of deliveries, so
+   * without it what passes through would have a hole at each own message, and a room that delivers a range again would be heard twice.
+   */
+  passOwn(conversationId: string, seqId: number): void {
+    this.pass({ conversationId, from: seqId - 1, to: seqId });
   }
 }
 

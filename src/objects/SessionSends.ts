@@ -123,6 +123,7 @@ export class SessionSends {
       const [oldest] = this.#echoed;
       this.#echoed.delete(oldest ?? "");
     }
+    heads.passOwn(conversationId, seqId);
     const others = sockets.all().filter((socket) => socket !== ticket.socket);
     if (others.length > 0) {
       sockets.send(others, { type: "new-message", data: { message: messageFor(message, userId) } });

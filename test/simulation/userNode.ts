@@ -255,6 +255,7 @@ export class UserNode extends Peer {
       const [oldest] = this.#echoed;
       this.#echoed.delete(oldest ?? "");
     }
+    this.#heads.passOwn(conversationId, seqId);
     for (const other of this.#wires) {
       if (other !== wire && sim.plant.noEcho !== true) {
         other.down([{ type: "new-message", data: { message: messageFor(message, this.name) } }]);
