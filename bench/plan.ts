@@ -11,7 +11,23 @@ export const WORLD_RATES: Readonly<Record<TargetName, readonly number[]>> = { ou
 /** Upgrades at one time in the connect storm. */
 export const STORM_AT_ONCE = 200;
 
+/** What the flows beside sending are measured in. */
+export interface FlowPlan {
+  /** In SQL when they are measured. */
+  readonly users: number;
+  readonly groups: number;
+  readonly messages: number;
+  /** Conversations of the asking user, and messages that are really sent in them, all together. */
+  readonly conversations: number;
+  readonly own: number;
+  /** Real accounts beside the asking user; so many of them become friends. */
+  readonly people: number;
+  readonly friends: number;
+  readonly samples: number;
+}
+
 export interface Plan {
+  readonly flows: FlowPlan;
   readonly repetitions: number;
   /** Where other work disturbs, a workload is repeated up to so many times in all. */
   readonly mostRepetitions: number;
@@ -32,6 +48,16 @@ export interface Plan {
 /** The whole thing, which the targets are about. Source of the sizes: DESIGN section 6. */
 export function wholePlan(repetitions: number): Plan {
   return {
+    flows: {
+      users: 10_000,
+      groups: 2_000,
+      messages: 1_000_000,
+      conversations: 200,
+      own: 10_000,
+      people: 90,
+      friends: 50,
+      samples: 200,
+    },
     repetitions,
     mostRepetitions: 2 * repetitions,
     conversations: { warmMs: 2_000, measureMs: 5_000 },
@@ -46,6 +72,16 @@ export function wholePlan(repetitions: number): Plan {
 /** A small one, to see that everything works. */
 export function quickPlan(repetitions: number): Plan {
   return {
+    flows: {
+      users: 1_000,
+      groups: 200,
+      messages: 20_000,
+      conversations: 20,
+      own: 200,
+      people: 24,
+      friends: 13,
+      samples: 20,
+    },
     repetitions,
     mostRepetitions: repetitions,
     conversations: { warmMs: 500, measureMs: 1_500 },

@@ -40,6 +40,7 @@ export function writePage(run: Run): string {
     ...measured("## What an object for each user costs", shape(results, plan)),
     ...measured(`## World room, ${number(plan.world.readers)} readers`, world(results)),
     ...measured("## Idle sockets and connect storm", idle(results, plan)),
+    ...measured("## Other flows", flows(results, plan)),
     ...measured("## Counts", counts(results, plan)),
     "## Other servers",
     peers(),
@@ -233,6 +234,27 @@ function idle({ memory, storms }: Results, plan: Plan): string {
       ],
     ],
   );
+}
+
+/** One pass of many samples each, so the range is that of the samples. */
+function flows({ flows: results }: Results, plan: Plan): string {
+  const { users, groups: all, messages, conversations, own } = plan.flows;
+  const rows = results.map(({ what, wantedMs, latency, load }) => [
+    what,
+    number(wantedMs),
+    number(latency.p50Ms),
+    number(latency.p95Ms),
+    number(latency.maxMs),
+    String(latency.count),
+    latency.p95Ms <= wantedMs ? "met" : "**not met**",
+    cores([{ load }]),
+  ]);
+  return rows.length === 0
+    ? ""
+    : `SQL holds ${number(users)} users, ${number(all)} groups and ${number(messages)} messages; the asking user is in ${number(conversations)} conversations with ${number(own)} messages, which were really sent.
+One call at a time; milliseconds from the call to its answer, or to the frame at the other user.
+
+${table(["", "wanted P95", "P50", "P95", "longest", "samples", "", "cores: server, client, others"], rows)}`;
 }
 
 /** Exact numbers, all repetitions together. */

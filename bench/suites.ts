@@ -3,6 +3,7 @@
  * Figures of one repetition stand beside each other, so that both met the machine in the same mood.
  */
 import { setTimeout as sleep } from "node:timers/promises";
+import { type FlowResult, measureFlows } from "./flows/flows.ts";
 import type { AckResult } from "./load/acks.ts";
 import type { GroupResult } from "./load/group.ts";
 import type { Load } from "./load/measures.ts";
@@ -33,6 +34,7 @@ export class Results {
   readonly worlds = new Series<WorldResult>();
   readonly storms = new Series<StormResult>();
   readonly memory = new Series<MemoryResult>();
+  readonly flows: FlowResult[] = [];
   /** Workloads that could not be carried through, with the reason. */
   readonly failures: string[] = [];
 }
@@ -65,6 +67,9 @@ export async function runSuites(options: Options, ours: Target, bare: Target): P
     }
     if (wants("world")) {
       await attempt("world", () => world(bench, results));
+    }
+    if (wants("flows")) {
+      await attempt("flows", () => measureFlows(options.plan.flows, results.flows));
     }
   } finally {
     bench.stop();

@@ -69,9 +69,15 @@ export class OurServer implements Target {
     return workerdIn(this.#folder);
   }
 
-  async restart(): Promise<void> {
+  restart(): Promise<void> {
+    return this.whileStopped(() => undefined);
+  }
+
+  /** Stops it, lets `work` at its state folder, and starts it again. */
+  async whileStopped(work: (folder: string) => void): Promise<void> {
     const { port } = this.#server;
     await this.#server.stop();
+    work(this.#folder);
     this.#server = await startServer({ dataDir: this.#folder, port, env: LIFTED_LIMITS });
   }
 

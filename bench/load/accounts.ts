@@ -70,6 +70,20 @@ export class User {
     return this.#open(`/ws/rooms/${WORLD_ROOM_ID}`);
   }
 
+  /** One REST call without the SDK around it; an answer that is no success throws. */
+  async call(method: string, path: string, body?: unknown): Promise<unknown> {
+    const response = await fetch(this.#url + path, {
+      method,
+      headers: { authorization: `Bearer ${this.#signedIn.accessToken}`, "content-type": "application/json" },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    const answer: unknown = response.status === 204 ? undefined : await response.json();
+    if (!response.ok) {
+      throw new Error(`${method} ${path}: ${response.status} ${JSON.stringify(answer)}`);
+    }
+    return answer;
+  }
+
   #open(path: string): Promise<TappedSocket> {
     const address = this.#url.replace(/^http/, "ws") + path;
     return openSocket(address, ["gochat.v1", `gochat.bearer.${this.#signedIn.accessToken}`]);

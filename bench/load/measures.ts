@@ -8,6 +8,7 @@ const LONGEST_US = 600_000_000;
 
 export interface Latency {
   readonly p50Ms: number;
+  readonly p95Ms: number;
   readonly p99Ms: number;
   readonly maxMs: number;
   readonly count: number;
@@ -28,7 +29,7 @@ export class Latencies {
   summary(): Latency {
     const at = (percentile: number): number => this.#histogram.getValueAtPercentile(percentile) / US_PER_MS;
     const count = this.#histogram.totalCount;
-    return { p50Ms: at(50), p99Ms: at(99), maxMs: this.#histogram.maxValue / US_PER_MS, count };
+    return { p50Ms: at(50), p95Ms: at(95), p99Ms: at(99), maxMs: this.#histogram.maxValue / US_PER_MS, count };
   }
 }
 
