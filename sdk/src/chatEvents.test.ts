@@ -85,6 +85,16 @@ describe("receiving", () => {
     expect(chat.conversations.get()).toEqual([]);
   });
 
+  test("a notification that comes twice is told once", async ({ expect }) => {
+    const { server, chat } = await online();
+    const told: string[] = [];
+    chat.on("notice", (notice) => told.push(notice.eventId));
+    for (const eventId of ["a", "b", "a"]) {
+      server.socket.says({ type: "notification", data: { kind: "announcement", eventId, text: "hello" } });
+    }
+    expect(told).toEqual(["a", "b"]);
+  });
+
   test("a watched world room has a socket of its own while somebody watches", async ({ expect }) => {
     const { server, chat } = await online();
     const world = chat.conversation(WORLD);

@@ -72,7 +72,11 @@ export type Listener<Name extends ChatEventName> = (event: ChatEvents[Name]) => 
 
 type AnyListener = (event: never) => void;
 
+/** Repetitions come within minutes; notifications are few. */
+const NOTICED_LIMIT = 100;
+
 export class Emitter {
+  readonly #noticed = new Set<string>();
   readonly #listeners = new Map<ChatEventName, Set<AnyListener>>();
   readonly #logger: Logger;
 
@@ -92,6 +96,19 @@ export class Emitter {
     return () => {
       set.delete(listener);
     };
+  }
+
+  /** The bus may push a notification twice, with the same event id: the application hears of it once. */
+  isNews(eventId: string): boolean {
+    if (this.#noticed.has(eventId)) {
+      return false;
+    }
+    this.#noticed.add(eventId);
+    if (this.#noticed.size > NOTICED_LIMIT) {
+      const [oldest] = this.#noticed;
+      this.#noticed.delete(oldest ?? "");
+    }
+    return true;
   }
 
   /** A listener that throws harms nobody else. */
@@ -157,7 +174,7 @@ export function emitFrame(emitter: Emitter, frame: ServerFrame): void {
     case "member-role-changed":
       return emitter.emit("member", { kind: "role", ...frame.data });
     case "notification":
-      return emitter.emit("notice", frame.data);
+      return emitter.isNews(frame.data.eventId) ? emitter.emit("notice", frame.data) : undefined;
     case "error": {
       const { error, ref } = frame.data;
       return emitter.emit("error", { error: new ChatError(error), ...(ref === undefined ? {} : { ref }) });

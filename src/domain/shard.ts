@@ -90,6 +90,11 @@ export class ShardCore {
     return this.#sessions.size;
   }
 
+  /** The users whose sessions want this room now. */
+  sessionIds(): string[] {
+    return [...this.#sessions.keys()];
+  }
+
   /**
    * First knowledge of the room, before any task. What nobody here has been told yet (`fromSeqId`, exclusive, up to
    * `headSeqId`) is read from the log: the tasks that carry it may be on their way, or may have come to an earlier life.

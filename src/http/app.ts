@@ -7,6 +7,7 @@ import { routePath } from "hono/route";
 import { faultOfThrown } from "../platform/failures.ts";
 import { describeError, errorFrames, log } from "../telemetry/log.ts";
 import { ADMIN_KEY_SCHEME } from "./admin/access.ts";
+import { adminConversations } from "./admin/conversations.ts";
 import { adminOperation } from "./admin/operation.ts";
 import { adminUsers } from "./admin/users.ts";
 import { auth } from "./auth.ts";
@@ -41,7 +42,7 @@ app.use("/api/*", jsonBody);
 for (const resource of [auth, users, friends, blocks, conversations, groups, members, invites, messages, sync]) {
   app.route("/api", resource);
 }
-for (const resource of [adminUsers, adminOperation]) {
+for (const resource of [adminUsers, adminConversations, adminOperation]) {
   app.route("/api", resource);
 }
 app.route("/", ws);

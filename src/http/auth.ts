@@ -16,7 +16,7 @@ import {
   RegisterBody,
   UpgradeBody,
 } from "../protocol/rest.ts";
-import type { UserRow } from "../repo/types.ts";
+import type { NewUser, UserRow } from "../repo/types.ts";
 import { addressOf, background, fail, newRouter, type Ctx } from "./context.ts";
 import { presentConversation, presentSelf } from "./present.ts";
 import { acceptNames } from "./names.ts";
@@ -43,7 +43,7 @@ auth.openapi(
   }),
   async (c) => {
     const services = c.get("services");
-    const { repo, brakes, clock } = services;
+    const { brakes } = services;
     const wish = c.req.valid("json");
     const braked = await brakes.registration(addressOf(c));
     if (!braked.ok) {
@@ -54,15 +54,12 @@ auth.openapi(
       return fail(c, named.fault);
     }
     const passwordHash = await hashPassword(wish.password);
-    const now = clock.now();
-    const created = await repo.users.create({
-      userId: newId(now),
+    const created = await createAccount(c, {
       username: wish.username,
       email: wish.email,
       passwordHash,
       displayName: wish.displayName ?? wish.username,
       isGuest: false,
-      now,
     });
     if (!created.ok) {
       return fail(c, created.fault);
@@ -236,14 +233,24 @@ auth.openapi(
   },
 );
 
+/** The row of a new account, with its welcome on the way. */
+async function createAccount(c: Ctx, account: Omit<NewUser, "userId" | "eventId" | "now">): Promise<Result<UserRow>> {
+  const { repo, clock, session, publishEvents } = c.get("services");
+  const now = clock.now();
+  const userId = newId(now);
+  await session(userId).watchOutbox();
+  const created = await repo.users.create({ ...account, userId, eventId: newId(now), now });
+  if (created.ok) {
+    background(c, "publishing events", publishEvents(userId));
+  }
+  return created;
+}
+
 /** A guest's account, under a name that nobody has. */
 async function newGuest(c: Ctx): Promise<Result<UserRow>> {
-  const { repo, clock } = c.get("services");
   for (let attempt = 0; attempt < GUEST_NAME_TRIES; attempt++) {
-    const now = clock.now();
     const username = `guest_${randomName(GUEST_NAME_CHARS)}`;
-    const guest = { userId: newId(now), username, passwordHash: null, displayName: username, isGuest: true, now };
-    const created = await repo.users.create(guest);
+    const created = await createAccount(c, { username, passwordHash: null, displayName: username, isGuest: true });
     if (created.ok || created.fault.name !== "CONFLICT") {
       return created;
     }

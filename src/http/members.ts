@@ -146,7 +146,8 @@ members.openapi(
   },
 );
 
-async function withProfiles(services: Services, states: readonly MemberState[]): Promise<Member[]> {
+/** The members with their profiles, in the same order. */
+export async function withProfiles(services: Services, states: readonly MemberState[]): Promise<Member[]> {
   const rows = await services.repo.users.byIds(states.map((state) => state.userId));
   const users = new Map(rows.map((row) => [row.userId, row]));
   return states.map((state) => presentMember(state, users.get(state.userId)));

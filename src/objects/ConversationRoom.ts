@@ -25,6 +25,7 @@ import type {
 import { changeMember, dismiss, transfer, updateConversation } from "../domain/groupChanges.ts";
 import * as views from "../domain/groupViews.ts";
 import * as doors from "../domain/joinChanges.ts";
+import { inspect, type Inspection } from "../domain/inspection.ts";
 import { PRESENCE_TTL_MS } from "../domain/presence.ts";
 import { openOrClose } from "../domain/directDoor.ts";
 import type { MemberState, StoredMessage } from "../domain/records.ts";
@@ -50,6 +51,7 @@ type Later = Exclude<RoomEffect, { kind: "alarm" }>;
 
 export class ConversationRoom extends DurableObject<Env> implements RoomRpc {
   readonly #core: RoomCore;
+  readonly #store: RoomSqlStore;
   readonly #bus: Bus;
   readonly #cache: Cache;
   readonly #door: DirectDoor;
@@ -62,10 +64,10 @@ export class ConversationRoom extends DurableObject<Env> implements RoomRpc {
     this.#bus = busOf(env);
     const { limits } = settingsOf(env);
     this.#cache = cacheOf(env);
-    const store = new RoomSqlStore(ctx.storage);
+    this.#store = new RoomSqlStore(ctx.storage);
     this.#core = new RoomCore(
       ctx.id.name ?? "",
-      store,
+      this.#store,
       Math.random,
       systemClock.now(),
       {
@@ -121,6 +123,10 @@ export class ConversationRoom extends DurableObject<Env> implements RoomRpc {
       const items = rows.slice(0, page.limit);
       return ok({ items, nextCursor: rows.length > page.limit ? (items.at(-1)?.userId ?? null) : null });
     });
+  }
+
+  inspect(): Promise<Inspection | undefined> {
+    return this.#call(() => inspect(this.#core, this.#store));
   }
 
   memberIds(after: string, limit: number): Promise<string[]> {

@@ -23,8 +23,9 @@ import { parseClientFrame } from "../protocol/frames.ts";
 import { describeError, log } from "../telemetry/log.ts";
 import { acceptSocket } from "./acceptSocket.ts";
 import { BadFrames } from "./BadFrames.ts";
+import { LISTENERS_TABLE, ShardListeners } from "./ShardListeners.ts";
 
-const MIGRATIONS = [`CREATE TABLE sessions (user_id TEXT PRIMARY KEY) WITHOUT ROWID;`];
+const MIGRATIONS = [`CREATE TABLE sessions (user_id TEXT PRIMARY KEY) WITHOUT ROWID;`, LISTENERS_TABLE];
 
 /** Sends of one batch upwards, and how many may wait; a shard serves thousands of users. */
 const UP_LANE = { flight: 256, waiting: 4_096 };
@@ -43,6 +44,7 @@ export class FanoutShard extends DurableObject<Env> implements ShardRpc {
   readonly #up = new Lane<Parcel>(UP_LANE);
   readonly #limits: Limits;
   readonly #badFrames: BadFrames;
+  readonly #listeners: ShardListeners;
   /** Highest sequence of a push to this life of the object. */
   #pushedSeqId = 0;
   #owed: Owed[] = [];
@@ -57,6 +59,7 @@ export class FanoutShard extends DurableObject<Env> implements ShardRpc {
     this.#badFrames = new BadFrames(this.#limits.badFrames);
     this.#conversationId = (ctx.id.name ?? "").split(SHARD_SEPARATOR)[0] ?? "";
     new ObjectSchema(ctx.storage, MIGRATIONS).ensure();
+    this.#listeners = new ShardListeners(ctx.storage.sql, env);
     for (const row of ctx.storage.sql.exec<{ user_id: string }>("SELECT user_id FROM sessions")) {
       this.#core.join(row.user_id);
     }
@@ -97,14 +100,20 @@ export class FanoutShard extends DurableObject<Env> implements ShardRpc {
     // Before the session may read its heads: what is sent from now on comes through here.
     await this.#begin();
     this.#core.join(userId);
+    this.#listeners.set(userId, false);
     this.ctx.storage.sql.exec("INSERT OR IGNORE INTO sessions (user_id) VALUES (?)", userId);
     return this.#core.sentSeqId;
   }
 
-  unregister(userId: string): Promise<void> {
+  unregister(userId: string, listens = false): Promise<void> {
     this.#core.leave(userId);
+    this.#listeners.set(userId, listens);
     this.ctx.storage.sql.exec("DELETE FROM sessions WHERE user_id = ?", userId);
     return Promise.resolve();
+  }
+
+  announce(frame: string): Promise<number> {
+    return this.#listeners.announce(frame, this.#core.sessionIds());
   }
 
   closeDevice(userId: string, deviceId: string, name: ErrorName): Promise<void> {

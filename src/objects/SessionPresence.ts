@@ -191,7 +191,7 @@ export class SessionPresence {
       if (wanted) {
         worldHead((await shard.register(userId)) ?? 0);
       } else {
-        await shard.unregister(userId);
+        await shard.unregister(userId, this.#isHere());
       }
       this.#follows = wanted;
       return true;

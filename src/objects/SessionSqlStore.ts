@@ -1,6 +1,7 @@
 /** A user's durable memory: devices, refresh tokens, and a few facts. */
 import type { Ban } from "../domain/ban.ts";
 import type { PresenceFact } from "../domain/comings.ts";
+import type { Notices } from "../domain/notices.ts";
 import type { DeviceRow, DeviceStore, RefreshRow } from "../domain/devices.ts";
 import { ObjectSchema } from "../platform/objectSchema.ts";
 
@@ -38,7 +39,7 @@ function toDevice(row: DeviceColumns): DeviceRow {
   };
 }
 
-/** Facts by name: `account` (who the user is), `presence`, `watchers` (who asks for it), `worldReadSeqId`, `outboxWatch`, `ban`. */
+/** Facts by name: `account` (who the user is), `presence`, `watchers` (who asks for it), `worldReadSeqId`, `outboxWatch`, `ban`, `notices`. */
 export type SessionFacts = {
   account: { userId: string; isGuest: boolean; role: "user" | "admin" };
   presence: PresenceFact;
@@ -46,6 +47,7 @@ export type SessionFacts = {
   worldReadSeqId: number;
   outboxWatch: boolean;
   ban: Ban;
+  notices: Notices;
 };
 
 export class SessionSqlStore implements DeviceStore {

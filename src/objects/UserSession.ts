@@ -7,6 +7,7 @@ import { DurableObject } from "cloudflare:workers";
 import { cacheOf } from "../cache/index.ts";
 import type { Ban } from "../domain/ban.ts";
 import type { Actor, SendCommand } from "../domain/commands.ts";
+import type { Notice } from "../domain/notices.ts";
 import { HEARTBEAT_SECONDS } from "../domain/presence.ts";
 import { fullBucket, takeToken } from "../domain/rate.ts";
 import { WORLD_ROOM_ID } from "../domain/records.ts";
@@ -33,6 +34,7 @@ import { BadFrames } from "./BadFrames.ts";
 import { actorOf, FRAME_HANDLERS, type FrameContext } from "./sessionFrames.ts";
 import { SessionAccounts } from "./SessionAccounts.ts";
 import { SessionHeads } from "../domain/sessionHeads.ts";
+import { SessionNotices } from "./SessionNotices.ts";
 import { SessionPresence } from "./SessionPresence.ts";
 import { SessionSends } from "./SessionSends.ts";
 import { SessionSockets } from "./SessionSockets.ts";
@@ -50,6 +52,7 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
   readonly #accounts: SessionAccounts;
   readonly #presence: SessionPresence;
   readonly #watching: SessionWatching;
+  readonly #notices: SessionNotices;
   readonly #sends: SessionSends;
   readonly #frames: FrameContext;
   readonly #frameBucket;
@@ -71,6 +74,7 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
         // A client that is gone does not answer the close: that its socket is, is known here.
         ctx.waitUntil(Promise.all([this.#closeRooms(deviceId, name), this.#presence.recount()])),
     });
+    this.#notices = new SessionNotices(this.#store, this.#sockets);
     const cache = cacheOf(env);
     this.#presence = new SessionPresence({
       env,
@@ -144,6 +148,7 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
       const { deviceId } = this.#sockets.of(socket);
       this.#sockets.send([socket], { type: "connected", data: { ...data, deviceId } });
     }
+    this.#notices.show(sockets);
   }
 
   override async webSocketMessage(socket: WebSocket, data: string | ArrayBuffer): Promise<void> {
@@ -311,6 +316,10 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
       this.#presence.clearStale();
     }
     return Promise.resolve(taken);
+  }
+
+  notify(notice: Notice): Promise<void> {
+    return Promise.resolve(this.#notices.notify(notice));
   }
 
   deliverToOthers(deviceId: string, frames: string[]): Promise<number> {

@@ -14,6 +14,8 @@ import type {
 } from "../domain/commands.ts";
 import type { PresenceView } from "../domain/comings.ts";
 import type { Ban } from "../domain/ban.ts";
+import type { Inspection } from "../domain/inspection.ts";
+import type { Notice } from "../domain/notices.ts";
 import type { MemberState, StoredMessage } from "../domain/records.ts";
 import type { ErrorName, Result } from "../protocol/errors.ts";
 import type { Device, Message } from "../protocol/things.ts";
@@ -67,6 +69,8 @@ export interface RoomRpc extends GroupRpc {
   persistFailed(fromSeqId: number, toSeqId: number): Promise<void>;
   /** Fan-out consumer: everything up to `toSeqId` has been handed to the shards or members. */
   fannedOut(toSeqId: number): Promise<void>;
+  /** For admins: undefined when there is no such conversation. */
+  inspect(): Promise<Inspection | undefined>;
   /** For consumers and shards, without a membership check: log rows after `after`, and members. */
   readLog(after: number, limit: number): Promise<HistoryPage>;
   memberIds(after: string, limit: number): Promise<string[]>;
@@ -146,6 +150,8 @@ export interface SessionRpc {
    * frames.
    */
   deliverBigRoom(conversationId: string, frames: string[], toSeqId?: number): Promise<number>;
+  /** A notification that must be seen: to the open sockets, or to the first one that comes. The same event twice is shown once. */
+  notify(notice: Notice): Promise<void>;
   /** Own changes (read pointer, settings) to the user's other devices. */
   deliverToOthers(deviceId: string, frames: string[]): Promise<number>;
   /** As friends see this user. */
@@ -166,7 +172,10 @@ export interface ShardRpc {
    * sent to readers before: what is up to there does not come any more (undefined from a shard of an earlier release).
    */
   register(userId: string): Promise<number | undefined>;
-  unregister(userId: string): Promise<void>;
+  /** @param listens the user is still here: announcements to everyone go on coming */
+  unregister(userId: string, listens?: boolean): Promise<void>;
+  /** A serialised frame for every user of this shard; answers how many sockets took it. */
+  announce(frame: string): Promise<number>;
   /** Sends of this shard's users, batched upwards; outcomes in order. */
   send(sends: SendCommand[]): Promise<Result<StoredMessage>[]>;
   /** From the fan-out consumer; a hole before `fromSeqId` is healed from the log. */

@@ -2,23 +2,17 @@
  * `gochat.tasks.fanout`: the messages of one window of a big room, to its shards (the world) or to
  * its online members in batches (large groups). The room hears how far everybody has been served.
  */
-import { cacheOf } from "../cache/index.ts";
 import { WORLD, type FanoutTask } from "../domain/records.ts";
 import { messagesFrame } from "../platform/frameText.ts";
 import type { ShardRpc } from "../platform/rpc.ts";
 import { settingsOf } from "../platform/settings.ts";
 import { roomOf, sessionOf, shardAt } from "../platform/stubs.ts";
 import { describeError, log } from "../telemetry/log.ts";
-import { onlineOf } from "./online.ts";
 import { noteGivingUp } from "./letters.ts";
+import { forOnlineMembers } from "./online.ts";
 import { deadNext, retryDelayS } from "./retry.ts";
 
 const TOPIC = "gochat.tasks.fanout";
-
-/** Members whose presence is read, and who are served, at one time. Source: DESIGN section 3. */
-const MEMBER_BATCH = 500;
-/** Deliveries in the air at one time within a batch. */
-const SLICE = 100;
 
 /** Goes on after the batch has been answered. */
 export type Later = (work: Promise<void>) => void;
@@ -92,26 +86,13 @@ async function confirmServed(task: FanoutTask, env: Env): Promise<void> {
 
 /** To the members who are online, page by page; answers how many of them could not be reached. */
 async function toMembers(task: FanoutTask, env: Env): Promise<number> {
-  const cache = cacheOf(env);
   // The same to all, senders too: their other devices may have been told an older head.
   const frames = [messagesFrame(task.messages, true)];
-  const room = roomOf(env, task.conversationId);
   let unreached = 0;
-  for (let after = ""; ;) {
-    const userIds = await room.memberIds(after, MEMBER_BATCH);
-    const online = await onlineOf(cache, userIds);
-    for (let at = 0; at < online.length; at += SLICE) {
-      const reached = await Promise.all(
-        online.slice(at, at + SLICE).map((userId) => toMember(task, env, userId, frames)),
-      );
-      unreached += reached.filter((was) => !was).length;
-    }
-    const last = userIds.at(-1);
-    if (last === undefined || userIds.length < MEMBER_BATCH) {
-      return unreached;
-    }
-    after = last;
-  }
+  await forOnlineMembers(env, task.conversationId, async (userId) => {
+    unreached += (await toMember(task, env, userId, frames)) ? 0 : 1;
+  });
+  return unreached;
 }
 
 /** Sockets that have unsubscribed from this room are left out by the session. */

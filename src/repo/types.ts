@@ -31,6 +31,8 @@ export interface NewUser {
   readonly passwordHash: string | null;
   readonly displayName: string;
   readonly isGuest: boolean;
+  /** Id of the event `welcome`. */
+  readonly eventId: string;
   readonly now: number;
 }
 
@@ -61,7 +63,7 @@ export interface Page<T> {
 }
 
 export interface UserRepo {
-  /** CONFLICT names the taken field (`username` or `email`). */
+  /** With event `welcome`. CONFLICT names the taken field (`username` or `email`). */
   create(user: NewUser): Promise<Result<UserRow>>;
   /** By user name or mail address, without case. */
   findByLogin(login: string): Promise<UserRow | null>;

@@ -35,7 +35,16 @@ export function d1Users(db: Db): UserRepo {
         .update(conversations)
         .set({ memberCount: sql`${conversations.memberCount} + 1` })
         .where(eq(conversations.conversationId, WORLD_ROOM_ID));
-      const taken = await takenField(() => runBatch(db, [insert, count]));
+      const { userId, eventId, now } = user;
+      const welcome = db.insert(outboxEvents).values({
+        eventId,
+        ownerId: userId,
+        topic: "gochat.notifications",
+        eventKey: userId,
+        body: eventBody("welcome", eventId, now, { user_id: userId, payload: {} }),
+        createdAt: now,
+      });
+      const taken = await takenField(() => runBatch(db, [insert, count, welcome]));
       if (!taken.ok) {
         return taken;
       }

@@ -18,6 +18,7 @@ async function newUser(isGuest = false): Promise<User> {
     passwordHash: null,
     displayName: username,
     isGuest,
+    eventId: newId(NOW),
     now: NOW,
   });
   if (!made.ok) {

@@ -25,13 +25,17 @@ function newUser(over: Partial<NewUser> = {}): NewUser {
     passwordHash: "hash",
     displayName: username,
     isGuest: false,
+    eventId: newId(NOW),
     now: NOW,
     ...over,
   };
 }
 
 async function created(over: Partial<NewUser> = {}): Promise<UserRow> {
-  const result = await repo.users.create(newUser(over));
+  const user = newUser(over);
+  const result = await repo.users.create(user);
+  // Its welcome has been told: what the outbox holds afterwards is what a test did.
+  await repo.outbox.published([user.eventId]);
   if (!result.ok) {
     throw new Error(`not created: ${result.fault.name}`);
   }
