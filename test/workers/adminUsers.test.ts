@@ -103,7 +103,11 @@ describe("ban", () => {
     expect((await me(person)).response.status).toBe(401);
     // Settled: nothing is left to be published again.
     expect(
-      await env.DB.prepare("SELECT count(*) AS n FROM outbox_events WHERE owner_id = ?").bind(userId).first("n"),
+      await env.DB.prepare(
+        "SELECT count(*) AS n FROM outbox_events WHERE owner_id = ? AND topic = 'gochat.user-events'",
+      )
+        .bind(userId)
+        .first("n"),
     ).toBe(0);
   });
 

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, it, vi } from "vitest";
 import { env } from "cloudflare:workers";
 import { runInDurableObject } from "cloudflare:test";
 import { SYSTEM_USER_ID } from "../../src/domain/systemUser.ts";
-import { FanoutShard } from "../../src/objects/FanoutShard.ts";
+import type { FanoutShard } from "../../src/objects/FanoutShard.ts";
 import { UserSession } from "../../src/objects/UserSession.ts";
 import { settingsOf } from "../../src/platform/settings.ts";
 import { shardOf } from "../../src/platform/stubs.ts";
