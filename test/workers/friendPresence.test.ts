@@ -35,6 +35,7 @@ async function newAccount(): Promise<string> {
       displayName: username,
       passwordHash: null,
       isGuest: false,
+      eventId: newUserId(),
       now: Date.now(),
     }),
   );
