@@ -11,7 +11,7 @@ import { onMessageEvent } from "./messageEvents.ts";
 import { onNotification } from "./notifications.ts";
 import { persist } from "./persist.ts";
 import { upstream, type UpstreamSend } from "./upstream.ts";
-import { onUserEvent } from "./userEvents.ts";
+import { userEventHandler } from "./userEvents.ts";
 
 /**
  * Bodies of the internal topics are written by our own objects only, so their types are asserted
@@ -31,7 +31,7 @@ export function consume(arrived: MessageBatch, env: Env, ctx: Pick<ExecutionCont
     case "gochat.tasks.fanout":
       return fanout(batch as MessageBatch<FanoutTask>, env, (work) => ctx.waitUntil(work));
     case "gochat.user-events":
-      return consumeEvents(topic, batch, env, onUserEvent);
+      return consumeEvents(topic, batch, env, userEventHandler(env));
     case "gochat.friend-events":
       return consumeEvents(topic, batch, env, onFriendEvent);
     case "gochat.conversation-events":

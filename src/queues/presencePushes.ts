@@ -9,25 +9,29 @@ import { systemClock } from "../platform/clock.ts";
 import type { PresenceNotice } from "../platform/rpc.ts";
 import { sessionOf } from "../platform/stubs.ts";
 import type { EventOfType } from "../protocol/events.ts";
+import { FRIENDS_PAGE, type FriendLookup } from "./friendLookup.ts";
 import { repositories } from "../repo/index.ts";
 
-/** Friends read, and presence asked for, at one time. */
-const PAGE = 500;
 /** Calls in the air at one time. */
 const SLICE = 100;
 
 /** Tells friends, unless another event has more to say. */
-export async function onPresence(event: EventOfType<"user.online" | "user.offline">, env: Env): Promise<void> {
+export async function onPresence(
+  event: EventOfType<"user.online" | "user.offline">,
+  env: Env,
+  lookup: FriendLookup,
+): Promise<void> {
   const userId = event.user_id ?? "";
   const isOnline = event.event_type === "user.online";
-  if (!isOnline) {
-    await repositories(env).users.seen(userId, event.payload.last_seen_at);
-  }
-  const { watchers, ...view } = await sessionOf(env, userId).presence();
+  const [{ watchers, ...view }, firstFriends] = await Promise.all([
+    sessionOf(env, userId).presence(),
+    lookup.first(userId),
+    isOnline ? undefined : repositories(env).users.seen(userId, event.payload.last_seen_at),
+  ]);
   if (view.online !== isOnline) {
     return;
   }
-  const friends = await onlineFriends(env, userId);
+  const friends = await onlineFriends(env, userId, firstFriends);
   const told = new Set(friends);
   // Whoever asked may have ceased to be a friend since.
   const others = await repositories(env).friends.friendsAmong(
@@ -57,20 +61,18 @@ export async function introduce(env: Env, a: string, b: string): Promise<void> {
 }
 
 /** The first of them by id, up to the number of pushes. Without the cache nobody is known to be away, and the bound still holds. */
-async function onlineFriends(env: Env, userId: string): Promise<string[]> {
-  const { friends } = repositories(env);
+async function onlineFriends(env: Env, userId: string, first: string[]): Promise<string[]> {
   const cache = cacheOf(env);
   const online: string[] = [];
-  let after = "";
-  for (let scanned = 0; scanned < FRIENDS_SCANNED && online.length < PRESENCE_PUSHES; scanned += PAGE) {
-    const ids = await friends.friendIds(userId, after, PAGE);
+  let ids = first;
+  for (let scanned = 0; ids.length > 0;) {
     const presence = await readPresence(cache, ids, systemClock.now(), true);
     online.push(...ids.filter((id) => presence.get(id) !== false));
-    const last = ids.at(-1);
-    if (last === undefined || ids.length < PAGE) {
+    scanned += ids.length;
+    if (ids.length < FRIENDS_PAGE || scanned >= FRIENDS_SCANNED || online.length >= PRESENCE_PUSHES) {
       break;
     }
-    after = last;
+    ids = await repositories(env).friends.friendIds(userId, ids.at(-1) ?? "", FRIENDS_PAGE);
   }
   return online.slice(0, PRESENCE_PUSHES);
 }

@@ -1,13 +1,21 @@
 /** `gochat.user-events`: what a user's coming, going and profile mean for others. */
 import { sessionOf } from "../platform/stubs.ts";
+import type { EventOf } from "../protocol/events.ts";
 import type { EventHandler } from "./events.ts";
+import { FriendLookup } from "./friendLookup.ts";
 import { onPresence } from "./presencePushes.ts";
 
-export const onUserEvent: EventHandler<"gochat.user-events"> = (event, env) => {
+/** The handler for one batch, whose events look friends up together. */
+export function userEventHandler(env: Env): EventHandler<"gochat.user-events"> {
+  const lookup = new FriendLookup(env);
+  return (event) => onUserEvent(event, env, lookup);
+}
+
+function onUserEvent(event: EventOf<"gochat.user-events">, env: Env, lookup: FriendLookup): Promise<void> {
   switch (event.event_type) {
     case "user.online":
     case "user.offline":
-      return onPresence(event, env);
+      return onPresence(event, env, lookup);
     case "user.profile.updated":
       // Views read profiles where they are written; nothing keeps a copy.
       return Promise.resolve();
@@ -18,4 +26,4 @@ export const onUserEvent: EventHandler<"gochat.user-events"> = (event, env) => {
       return sessionOf(env, event.user_id ?? "").setBan({ banned, at: event.payload.at });
     }
   }
-};
+}

@@ -153,6 +153,18 @@ export function d1Friends(db: Db): FriendRepo {
       return rows.map((row) => row.friendId);
     },
 
+    async firstFriendIds(userIds, limit) {
+      const rows = await guarded(() =>
+        db.all<{ user_id: string; friend_id: string }>(sql`
+          SELECT user_id, friend_id FROM (
+            SELECT user_id, friend_id, ROW_NUMBER() OVER (PARTITION BY user_id ORDER BY friend_id) AS place
+            FROM friendships WHERE user_id IN ${idsIn(userIds)})
+          WHERE place <= ${limit} ORDER BY user_id, friend_id`),
+      );
+      const byUser = Map.groupBy(rows, (row) => row.user_id);
+      return new Map([...byUser].map(([userId, own]) => [userId, own.map((row) => row.friend_id)]));
+    },
+
     async friendsAmong(userId, otherIds) {
       if (otherIds.length === 0) {
         return [];

@@ -143,6 +143,8 @@ export interface FriendRepo {
   /** By friend id. */
   friends(userId: string, page: PageRequest): Promise<Result<Page<FriendRow>>>;
   areFriends(userId: string, otherId: string): Promise<boolean>;
+  /** The first friends' ids of each of these users, by id, with one query; users without friends are missing. */
+  firstFriendIds(userIds: readonly string[], limit: number): Promise<Map<string, string[]>>;
   /** Friends' ids after `after` ("" for the first page), by id. */
   friendIds(userId: string, after: string, limit: number): Promise<string[]>;
   /** Those of `otherIds` who are friends of this user. */

@@ -233,6 +233,25 @@ describe("an event", () => {
   });
 });
 
+describe("a batch of events", () => {
+  it("looks all friends up with one statement, however many have come at once", async ({ expect }) => {
+    const [a, b] = await friends();
+    const onB = await connect(b);
+    const bus = new HeldBus();
+    const others = await Promise.all(Array.from({ length: 20 }, () => newAccount()));
+    await Promise.all([a, ...others].map((userId) => connect(userId)));
+    const events = [];
+    for (const userId of [a, ...others]) {
+      events.push(...(await bus.next(USER_EVENTS, userId)));
+    }
+    const statements = vi.spyOn(env.DB, "prepare");
+    expect((await deliver(USER_EVENTS, events)).acked).toHaveLength(21);
+    await onB.next("friend-online");
+    // Friends; and that nothing of these events waits in the outbox.
+    expect(statements.mock.calls.length).toBe(2);
+  });
+});
+
 describe("a quick reconnect", () => {
   it("is seen by nobody: not by push, not in the lists", async ({ expect }) => {
     const [a, b] = await friends();

@@ -277,6 +277,32 @@ describe("friends", () => {
     expect(await ask(b, a)).toMatchObject({ ok: true, value: { kind: "created" } });
   });
 
+  it("are found by id, for one user and for several, and among others", async ({ expect }) => {
+    const [a, b, c, d] = [await newUser(), await newUser(), await newUser(), await newUser()];
+    for (const [one, other] of [
+      [a, b],
+      [a, c],
+      [b, c],
+    ] as const) {
+      await ask(one, other);
+      await ask(other, one);
+    }
+    const sorted = (...users: User[]) => users.map((user) => user.userId).toSorted();
+    const ofA = sorted(b, c);
+    expect(await repo.friends.friendIds(a.userId, "", 10)).toEqual(ofA);
+    expect(await repo.friends.friendIds(a.userId, "", 1)).toEqual(ofA.slice(0, 1));
+    expect(await repo.friends.friendIds(a.userId, ofA[0] ?? "", 10)).toEqual(ofA.slice(1));
+    expect(await repo.friends.firstFriendIds([a.userId, b.userId, d.userId], 10)).toEqual(
+      new Map([
+        [a.userId, ofA],
+        [b.userId, sorted(a, c)],
+      ]),
+    );
+    expect((await repo.friends.firstFriendIds([a.userId], 1)).get(a.userId)).toEqual(ofA.slice(0, 1));
+    expect((await repo.friends.friendsAmong(a.userId, [d.userId, b.userId, "nobody"])).toSorted()).toEqual(sorted(b));
+    expect(await repo.friends.friendsAmong(a.userId, [])).toEqual([]);
+  });
+
   it("leave the outbox when the bus has their events", async ({ expect }) => {
     const [a, b] = await pair();
     await ask(a, b);
