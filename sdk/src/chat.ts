@@ -5,6 +5,7 @@ import { Devices } from "./devices.ts";
 import { Driver } from "./driver.ts";
 import { closedError } from "./errors.ts";
 import { Emitter, type ChatEventName, type ChatEvents, type Connection, type Listener } from "./events.ts";
+import { Groups } from "./group.ts";
 import { ConversationList } from "./list.ts";
 import {
   systemClock,
@@ -48,6 +49,7 @@ const FLUSH_MS = 5_000;
 
 export class Chat {
   readonly friends: Friends;
+  readonly groups: Groups;
   readonly users: Users;
   readonly devices: Devices;
   readonly #options: ChatOptions;
@@ -132,8 +134,10 @@ export class Chat {
       messages: (conversationId) => this.#core.messages(conversationId),
       watch: (conversationId) => watchers.watch(conversationId),
       item: (conversationId) => this.#list.item(conversationId),
+      settings: (conversationId, settings) => this.#list.settings(conversationId, settings),
     };
     this.friends = new Friends(this);
+    this.groups = new Groups(this, (joined) => this.#list.add(joined, undefined, joined.readSeqId));
     this.users = new Users(this);
     this.devices = new Devices(this);
     this.#offWakeup = onWakeup(() => this.retryNow());

@@ -1,6 +1,7 @@
 /** One conversation, as the application holds it. The same object for the same id. */
 import type { Chat } from "./chat.ts";
 import type { ChatEvents } from "./events.ts";
+import { Group } from "./group.ts";
 import type {
   AddMembersAnswer,
   ConversationAnswer,
@@ -10,6 +11,8 @@ import type {
   Message,
   ReadAnswer,
   SendData,
+  SettingsAnswer,
+  SettingsBody,
 } from "./protocol.ts";
 import type { Sent } from "./sent.ts";
 
@@ -47,14 +50,18 @@ export type ConversationPorts = {
   messages(conversationId: string): readonly Message[];
   watch(conversationId: string): () => void;
   item(conversationId: string): ConversationItem | undefined;
+  settings(conversationId: string, settings: SettingsAnswer): void;
 };
 
 export class ConversationHandle {
   readonly conversationId: string;
+  /** What owner and admins do. */
+  readonly group: Group;
   readonly #ports: ConversationPorts;
 
   constructor(conversationId: string, ports: ConversationPorts) {
     this.conversationId = conversationId;
+    this.group = new Group(ports.chat, conversationId);
     this.#ports = ports;
   }
 
@@ -143,6 +150,13 @@ export class ConversationHandle {
     if (me !== undefined) {
       await this.removeMember(me.userId);
     }
+  }
+
+  /** Own settings, on all devices: `muted` is for whoever shows notices, `pinned` puts it to the top of the list. */
+  async setSettings(settings: SettingsBody): Promise<SettingsAnswer> {
+    const answer = await this.#call<SettingsAnswer>("PUT", "/settings", settings);
+    this.#ports.settings(this.conversationId, answer);
+    return answer;
   }
 
   /** `message` events of this conversation only. Answers the way to end it. */

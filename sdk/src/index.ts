@@ -4,6 +4,7 @@ export { ConversationHandle, WORLD_ROOM_ID, type Attachment, type Page, type Sen
 export { memoryPendingStore, type ConnectionState, type PendingRow, type PendingStore } from "./core/index.ts";
 export { ChatError, type LocalError } from "./errors.ts";
 export type { ChatEventName, ChatEvents, Connection, Listener } from "./events.ts";
+export type { Group, Groups, Joined } from "./group.ts";
 export {
   systemClock,
   type ChatOptions,

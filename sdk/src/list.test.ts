@@ -46,6 +46,37 @@ describe("unread", () => {
   });
 });
 
+describe("frames of groups", () => {
+  test("a new member has nothing to read of what was said before", ({ expect }) => {
+    const list = listOf();
+    list.apply({
+      type: "frame",
+      frame: { type: "conversation-joined", data: { conversation: conversation(40) } },
+    });
+    expect(list.item(ROOM)).toMatchObject({ unreadCount: 0, readSeqId: 40 });
+    list.apply(pushed(41));
+    expect(list.item(ROOM)?.unreadCount).toBe(1);
+  });
+
+  test("own settings come from another device, beside what changed or alone", ({ expect }) => {
+    const list = listOf([5]);
+    const updated = (settings?: { muted: boolean; pinned: boolean }) =>
+      list.apply({
+        type: "frame",
+        frame: {
+          type: "conversation-updated",
+          data: { conversation: conversation(5), ...(settings === undefined ? {} : { settings }) },
+        },
+      });
+    updated({ muted: true, pinned: true });
+    expect(list.item(ROOM)).toMatchObject({ muted: true, pinned: true });
+    updated();
+    expect(list.item(ROOM)).toMatchObject({ muted: true, pinned: true });
+    list.settings(ROOM, { muted: false, pinned: true });
+    expect(list.item(ROOM)).toMatchObject({ muted: false, pinned: true });
+  });
+});
+
 describe("items", () => {
   test("pinned first, then the newest activity", ({ expect }) => {
     const list = new ConversationList(() => ME);

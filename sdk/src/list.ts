@@ -62,12 +62,15 @@ export class ConversationList implements Store<readonly ConversationItem[]> {
     }
   }
 
-  /** A conversation that a frame or a REST call has brought. */
-  add(conversation: Conversation, peer?: User): void {
+  /**
+   * A conversation that a frame or a REST call has brought.
+   * @param readSeqId how far it is read, should it be new here
+   */
+  add(conversation: Conversation, peer?: User, readSeqId = 0): void {
     const row = this.#rows.get(conversation.conversationId);
     if (row === undefined) {
       const owned = conversation.ownerId !== undefined && conversation.ownerId === this.#me();
-      const own = { unreadCount: 0, readSeqId: 0, role: owned ? 3 : 1, muted: false, pinned: false } as const;
+      const own = { unreadCount: 0, readSeqId, role: owned ? 3 : 1, muted: false, pinned: false } as const;
       return this.#put({ conversation, ...own, ...(peer === undefined ? {} : { peer }) });
     }
     // What comes late must not undo what is newer.
@@ -82,6 +85,15 @@ export class ConversationList implements Store<readonly ConversationItem[]> {
     const row = this.#rows.get(conversationId);
     if (row !== undefined && seqId > row.readSeqId) {
       row.readSeqId = Math.min(seqId, row.headSeqId);
+      this.#changed(row);
+    }
+  }
+
+  /** Own settings of a conversation, from another device or this one. */
+  settings(conversationId: string, { muted, pinned }: { muted: boolean; pinned: boolean }): void {
+    const row = this.#rows.get(conversationId);
+    if (row !== undefined) {
+      row.base = { ...row.base, muted, pinned };
       this.#changed(row);
     }
   }
@@ -103,9 +115,16 @@ export class ConversationList implements Store<readonly ConversationItem[]> {
   #frame(frame: ServerFrame): void {
     switch (frame.type) {
       case "conversation-created":
-      case "conversation-joined":
-      case "conversation-updated":
         return this.add(frame.data.conversation);
+      case "conversation-joined":
+        // Whoever comes in has nothing to read of what was said before.
+        return this.add(frame.data.conversation, undefined, frame.data.conversation.headSeqId);
+      case "conversation-updated":
+        this.add(frame.data.conversation);
+        if (frame.data.settings !== undefined) {
+          this.settings(frame.data.conversation.conversationId, frame.data.settings);
+        }
+        return;
       case "friend-accepted":
         return this.add(frame.data.conversation, frame.data.user);
       case "conversation-removed":

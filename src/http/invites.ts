@@ -21,10 +21,11 @@ import { Invite, JoinRequest } from "../protocol/things.ts";
 import { decodeCursor, pageOf } from "../repo/cursor.ts";
 import { fail, newRouter, writeThrough, type Ctx } from "./context.ts";
 import { whyNotAddable } from "./conversations.ts";
-import { presentConversation, presentInvite, presentJoinRequest } from "./present.ts";
+import { presentInvite, presentJoinRequest } from "./present.ts";
 import { answer, body, optionalBody, refusals } from "./route.ts";
 import type { Services } from "./services.ts";
 import { signedIn } from "./signedIn.ts";
+import { presentView } from "./views.ts";
 
 export const invites = newRouter();
 
@@ -142,7 +143,7 @@ invites.openapi(
     const outcome = joined.value.value;
     return outcome.status === "pending"
       ? c.json({ status: outcome.status, requestId: outcome.request.requestId, ...degraded }, 202)
-      : c.json({ ...presentConversation(outcome.view.conversation, outcome.view.headSeqId), ...degraded }, 200);
+      : c.json({ ...presentView(outcome.view), ...degraded }, 200);
   },
 );
 

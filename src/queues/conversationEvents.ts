@@ -74,7 +74,9 @@ async function memberAdded(event: EventOfType<"conversation.member.added">, env:
     return;
   }
   const ids = here.map((member) => member.userId);
-  await pushTo(env, ids, [{ type: "conversation-joined", data: { conversation } }]);
+  // With the head as it was then: up to there, and no further, the new ones have nothing to read.
+  const { headSeqId } = event.payload.conversation;
+  await pushTo(env, ids, [{ type: "conversation-joined", data: { conversation: { ...conversation, headSeqId } } }]);
   const members = await withProfiles(env, here);
   const operatorId = event.operator_id ?? "";
   await pushToMembers(env, conversationId, ids, [

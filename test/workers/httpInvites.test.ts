@@ -1,8 +1,14 @@
 /** Invite links and requests to join, over REST and through the consumers. */
 import { env } from "cloudflare:workers";
 import { afterEach, describe, it, vi } from "vitest";
-import { type AuthAnswer, InviteList, JoinPendingAnswer, JoinRequestList } from "../../src/protocol/rest.ts";
-import { Conversation, Invite, JoinRequest } from "../../src/protocol/things.ts";
+import {
+  type AuthAnswer,
+  ConversationAnswer,
+  InviteList,
+  JoinPendingAnswer,
+  JoinRequestList,
+} from "../../src/protocol/rest.ts";
+import { type Conversation, Invite, JoinRequest } from "../../src/protocol/things.ts";
 import { repositories } from "../../src/repo/index.ts";
 import { deliver, eventually, HeldBus, roomStub } from "./support/harness.ts";
 import { type Answer, expectStatus, guest, register, request } from "./support/http.ts";
@@ -65,7 +71,11 @@ describe("an invite link", () => {
     expect(made.expiresAt - before).toBeGreaterThanOrEqual(7 * DAY_MS);
     expect(made.expiresAt - before).toBeLessThan(7 * DAY_MS + 60_000);
     const joined = await expectStatus(200, as(member, "POST", `invites/${made.code}/join`));
-    expect(Conversation.strict().parse(joined)).toMatchObject({ conversationId: id, memberCount: 2 });
+    expect(ConversationAnswer.strict().parse(joined)).toMatchObject({
+      conversationId: id,
+      memberCount: 2,
+      unreadCount: 0,
+    });
     expect(await join(member, made.code)).toBe("200");
     expect((await as(member, "GET", "conversations")).body).toMatchObject({
       items: expect.arrayContaining([expect.objectContaining({ role: 1 })]) as unknown,

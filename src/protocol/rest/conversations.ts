@@ -104,8 +104,6 @@ export const ConversationInviteParams = ConversationParams.extend({ code: Invite
 export const InviteList = listOf(Invite, "InviteList");
 export type InviteList = z.infer<typeof InviteList>;
 
-/** 200 of a join. */
-export const JoinAnswer = Conversation;
 /** 202 of a join that somebody has to approve. */
 export const JoinPendingAnswer = z
   .object({ status: z.literal("pending"), requestId: RequestId.optional() })
@@ -123,3 +121,7 @@ export const ConversationAnswer = Conversation.extend({
   unreadCount: Count.optional(),
 }).meta({ id: "ConversationAnswer" });
 export type ConversationAnswer = z.infer<typeof ConversationAnswer>;
+
+/** 200 of a join. */
+export const JoinAnswer = ConversationAnswer;
+export type JoinAnswer = ConversationAnswer;
