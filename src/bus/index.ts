@@ -1,5 +1,6 @@
 /** The bus of this environment, behind its time limit and its breaker. The caller's outbox keeps what it did not take. */
 import { breakerFor } from "../telemetry/breaker.ts";
+import { published } from "../telemetry/metrics.ts";
 import { queuesBus } from "./queues.ts";
 import type { Bus } from "./types.ts";
 
@@ -11,7 +12,10 @@ const breaker = breakerFor("bus", { limitMs: LIMIT_MS, isOutage: () => true });
 export function busOf(env: Env): Bus {
   const bus = queuesBus(env);
   return {
-    publish: (topic, records) => breaker.run(() => bus.publish(topic, records)),
+    publish: async (topic, records) => {
+      await breaker.run(() => bus.publish(topic, records));
+      published.add(topic, records.length);
+    },
     backlog: (topic) => breaker.run(() => bus.backlog(topic)),
   };
 }

@@ -23,6 +23,7 @@ import { health } from "./health.ts";
 import { invites } from "./invites.ts";
 import { members } from "./members.ts";
 import { messages } from "./messages.ts";
+import { metrics } from "./metrics.ts";
 import { openApiOf } from "./openapi.ts";
 import { allowedMethods } from "./paths.ts";
 import { SECURITY_SCHEME } from "./signedIn.ts";
@@ -46,6 +47,7 @@ for (const resource of [adminUsers, adminConversations, adminOperation]) {
   app.route("/api", resource);
 }
 app.route("/", ws);
+app.route("/", metrics);
 app.route("/", faults);
 app.openAPIRegistry.registerComponent("securitySchemes", ADMIN_KEY_SCHEME.name, ADMIN_KEY_SCHEME.component);
 app.openAPIRegistry.registerComponent("securitySchemes", SECURITY_SCHEME.name, SECURITY_SCHEME.component);

@@ -5,6 +5,7 @@ import type { RoomChange } from "../domain/commands.ts";
 import type { Actor, RoomRpc } from "../platform/rpc.ts";
 import { httpStatusOf, invalidInput, toWireError, type ErrorName, type Fault } from "../protocol/errors.ts";
 import { describeError, log } from "../telemetry/log.ts";
+import { degradedAnswers, noteRefusal } from "../telemetry/metrics.ts";
 import type { Services } from "./services.ts";
 
 /** Who asks, after the token was checked and the user's object has admitted the call. */
@@ -63,6 +64,7 @@ export function fail(c: Ctx, fault: Fault) {
   if (error.retryAfterMs !== undefined) {
     c.header("Retry-After", String(Math.ceil(error.retryAfterMs / 1000)));
   }
+  noteRefusal(fault);
   log(status >= 500 ? "error" : "info", "a request was refused", {
     requestId,
     code: fault.name,
@@ -89,6 +91,7 @@ export async function writeThrough(c: Ctx, room: RoomRpc, change: RoomChange<unk
       requestId: c.get("requestId"),
       error: describeError(error),
     });
+    degradedAnswers.add();
     return { degraded: true };
   }
   background(c, "settling a room's outbox", room.settled(change.outboxIds));

@@ -15,6 +15,7 @@ import {
   ReadAnswer,
   ReadBody,
 } from "../protocol/rest.ts";
+import { conversationLoad } from "../telemetry/metrics.ts";
 import { background, fail, newRouter, writeThrough, type Ctx } from "./context.ts";
 import { acceptNames } from "./names.ts";
 import { answer, body, refusals } from "./route.ts";
@@ -60,6 +61,7 @@ conversations.openapi(
   }),
   async (c) => {
     const services = c.get("services");
+    const began = services.clock.now();
     const { actor } = c.get("viewer");
     const page = await services.repo.conversations.list(actor.userId, c.req.valid("query"));
     if (!page.ok) {
@@ -70,6 +72,7 @@ conversations.openapi(
     const heads = await readHeads(services.env, services.cache, items, here.heads);
     const fresh = await withNewest(services, items, heads);
     const presented = fresh.map((item) => presentItem(item, actor.userId, here, peers));
+    conversationLoad.observeMs(services.clock.now() - began);
     return c.json({ items: presented, nextCursor }, 200);
   },
 );

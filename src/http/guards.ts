@@ -5,6 +5,7 @@ import { newId } from "../platform/ids.ts";
 import { systemClock } from "../platform/clock.ts";
 import { checkSettings } from "../platform/settings.ts";
 import { log } from "../telemetry/log.ts";
+import { reportIfDue } from "../telemetry/report.ts";
 import { readBodyText } from "./bodyText.ts";
 import { fail, type HttpEnv } from "./context.ts";
 import { servicesOf } from "./services.ts";
@@ -36,6 +37,10 @@ export const withServices = createMiddleware<HttpEnv>(async (c, next) => {
     return fail(c, { name: "UNAVAILABLE", retryAfterMs: SETTINGS_RETRY_MS });
   }
   c.set("services", servicesOf(c.env, settings.value));
+  const reported = reportIfDue(c.env, systemClock.now());
+  if (reported !== undefined) {
+    c.executionCtx.waitUntil(reported);
+  }
   return next();
 });
 

@@ -43,6 +43,8 @@ import { ok } from "../protocol/errors.ts";
 import type { TopicName } from "../protocol/events.ts";
 import { repositories } from "../repo/index.ts";
 import { describeError, log } from "../telemetry/log.ts";
+import { noteDelivery, noteOutbox, outboxNoted } from "../telemetry/metrics.ts";
+import { reportSoon } from "../telemetry/report.ts";
 import { DirectDoor } from "./DirectDoor.ts";
 import { RoomSqlStore } from "./RoomSqlStore.ts";
 
@@ -222,7 +224,12 @@ export class ConversationRoom extends DurableObject<Env> implements RoomRpc {
   }
 
   persisted(fromSeqId: number, toSeqId: number, outboxIds: number[]): Promise<void> {
-    return this.#call((now) => this.#core.persisted(fromSeqId, toSeqId, outboxIds, now));
+    return this.#call((now) => {
+      this.#core.persisted(fromSeqId, toSeqId, outboxIds, now);
+      if (outboxNoted(this.#core.conversationId)) {
+        this.#noteOutbox(now);
+      }
+    });
   }
 
   persistFailed(fromSeqId: number, toSeqId: number): Promise<void> {
@@ -233,15 +240,27 @@ export class ConversationRoom extends DurableObject<Env> implements RoomRpc {
     return this.#call((now) => this.#core.fannedOut(toSeqId, now));
   }
 
+  /** Asked only once a confirmation is late: the send path knows nothing of it. */
+  #noteOutbox(now: number): void {
+    const { conversationId, headSeqId, counters } = this.#core;
+    const [oldest] = this.#core.readLog(counters.persistedSeqId, 1).messages;
+    noteOutbox(conversationId, headSeqId - counters.persistedSeqId, now - (oldest?.createdAt ?? now), now);
+  }
+
   override alarm(): Promise<void> {
-    return this.#call((now) => this.#core.onAlarm(now));
+    return this.#call((now) => {
+      this.#core.onAlarm(now);
+      this.#noteOutbox(now);
+    });
   }
 
   // ---- effects
 
   /** One step of the core; its answer waits for the commit by the platform's output gate. */
   #call<T>(step: (now: number) => T): Promise<T> {
-    const answer = step(systemClock.now());
+    const now = systemClock.now();
+    reportSoon(this.env, now);
+    const answer = step(now);
     this.#apply();
     return Promise.resolve(answer);
   }
@@ -322,11 +341,17 @@ export class ConversationRoom extends DurableObject<Env> implements RoomRpc {
     // Serialised once for all receivers of the batch.
     const frames = [messagesFrame(effect.messages)];
     const range = { conversationId: this.#core.conversationId, from, to };
+    const count = effect.messages.length;
+    const committedAt = effect.messages[0]?.createdAt ?? 0;
     for (const userId of effect.userIds) {
       sessionOf(this.env, userId)
         .deliver(frames, range)
         .then(
-          (sockets) => this.#answer((now) => this.#core.delivered(userId, { from, to }, sockets, now)),
+          (sockets) =>
+            this.#answer((now) => {
+              this.#core.delivered(userId, { from, to }, sockets, now);
+              noteDelivery(sockets, count, now - committedAt);
+            }),
           (error: unknown) => {
             this.#lost("delivery", error);
             this.#answer((now) => this.#core.delivered(userId, { from, to }, "failed", now));

@@ -21,6 +21,8 @@ import { roomOf, sessionOf } from "../platform/stubs.ts";
 import { err, errorFrame, type ErrorName, type Fault, type Result } from "../protocol/errors.ts";
 import { parseClientFrame } from "../protocol/frames.ts";
 import { describeError, log } from "../telemetry/log.ts";
+import { deliveries, e2eDuration, noteDelivery, noteSockets } from "../telemetry/metrics.ts";
+import { reportSoon } from "../telemetry/report.ts";
 import { acceptSocket } from "./acceptSocket.ts";
 import { BadFrames } from "./BadFrames.ts";
 import { LISTENERS_TABLE, ShardListeners } from "./ShardListeners.ts";
@@ -40,6 +42,7 @@ type Parcel = { command: SendCommand; answer: (outcome: Result<StoredMessage>) =
 
 export class FanoutShard extends DurableObject<Env> implements ShardRpc {
   readonly #core = new ShardCore();
+  readonly #name: string;
   readonly #conversationId: string;
   readonly #up = new Lane<Parcel>(UP_LANE);
   readonly #limits: Limits;
@@ -48,6 +51,8 @@ export class FanoutShard extends DurableObject<Env> implements ShardRpc {
   /** Highest sequence of a push to this life of the object. */
   #pushedSeqId = 0;
   #owed: Owed[] = [];
+  /** Sockets that are open, as far as comings and goings tell; each frame counts again. */
+  #open: number;
   /** While the room is asked where it stands: everybody who comes meanwhile waits for the one answer. */
   #beginning: Promise<void> | undefined;
   /** The last reading of the log; never rejects. */
@@ -57,7 +62,9 @@ export class FanoutShard extends DurableObject<Env> implements ShardRpc {
     super(ctx, env);
     this.#limits = settingsOf(env).limits;
     this.#badFrames = new BadFrames(this.#limits.badFrames);
-    this.#conversationId = (ctx.id.name ?? "").split(SHARD_SEPARATOR)[0] ?? "";
+    this.#name = ctx.id.name ?? "";
+    this.#conversationId = this.#name.split(SHARD_SEPARATOR)[0] ?? "";
+    this.#open = ctx.getWebSockets().length;
     new ObjectSchema(ctx.storage, MIGRATIONS).ensure();
     this.#listeners = new ShardListeners(ctx.storage.sql, env);
     for (const row of ctx.storage.sql.exec<{ user_id: string }>("SELECT user_id FROM sessions")) {
@@ -75,6 +82,7 @@ export class FanoutShard extends DurableObject<Env> implements ShardRpc {
     const { messages, headSeqId, fromSeqId } = await this.#backlog(after);
     const tag = deviceTag(request.headers.get("x-gochat-user") ?? "", request.headers.get("x-gochat-device") ?? "");
     const { response, socket } = acceptSocket(this.ctx, request, [tag], { version: 1 });
+    this.#noteSockets(this.#open + 1);
     const data = { conversationId: this.#conversationId, headSeqId, fromSeqId };
     const frames = [JSON.stringify({ type: "room", data })];
     if (messages.length > 0) {
@@ -94,6 +102,11 @@ export class FanoutShard extends DurableObject<Env> implements ShardRpc {
 
   override webSocketClose(socket: WebSocket, code: number): void {
     answerClose(socket, code);
+    this.#noteSockets(this.#open - 1);
+  }
+
+  override webSocketError(): void {
+    this.#noteSockets(this.#open - 1);
   }
 
   async register(userId: string): Promise<number> {
@@ -170,7 +183,9 @@ export class FanoutShard extends DurableObject<Env> implements ShardRpc {
   }
 
   #step(step: (now: number) => void): void {
-    step(systemClock.now());
+    const began = systemClock.now();
+    reportSoon(this.env, began);
+    step(began);
     for (const effect of this.#core.takeEffects()) {
       this.#carryOut(effect);
     }
@@ -180,8 +195,7 @@ export class FanoutShard extends DurableObject<Env> implements ShardRpc {
   #carryOut(effect: ShardEffect): void {
     switch (effect.kind) {
       case "broadcast":
-        sendFrames(this.ctx.getWebSockets(), [messagesFrame(effect.messages, true)]);
-        return;
+        return this.#broadcast(effect.messages);
       case "deliver":
         return this.#deliver(effect);
       case "pull":
@@ -195,13 +209,35 @@ export class FanoutShard extends DurableObject<Env> implements ShardRpc {
     }
   }
 
+  /** Counting all of them at each connection would take longer than the connection. */
+  #noteSockets(open: number): void {
+    this.#open = Math.max(0, open);
+    noteSockets(this.#name, this.#open, systemClock.now());
+  }
+
+  #broadcast(messages: StoredMessage[]): void {
+    const taken = sendFrames(this.ctx.getWebSockets(), [messagesFrame(messages, true)]);
+    const now = systemClock.now();
+    this.#noteSockets(taken);
+    if (taken > 0) {
+      deliveries.add(taken * messages.length);
+      e2eDuration.observeMs(now - (messages[0]?.createdAt ?? now), taken);
+    }
+  }
+
   #deliver(effect: Extract<ShardEffect, { kind: "deliver" }>): void {
     const frames = [messagesFrame(effect.messages, true)];
+    const count = effect.messages.length;
+    const committedAt = effect.messages[0]?.createdAt ?? 0;
     for (const userId of effect.userIds) {
       sessionOf(this.env, userId)
         .deliverBigRoom(this.#conversationId, frames, effect.to)
         .then(
-          (sockets) => this.#step((now) => this.#core.answered(userId, effect.to, sockets, now)),
+          (sockets) =>
+            this.#step((now) => {
+              this.#core.answered(userId, effect.to, sockets, now);
+              noteDelivery(sockets, count, now - committedAt);
+            }),
           () => this.#step((now) => this.#core.answered(userId, effect.to, "failed", now)),
         );
     }

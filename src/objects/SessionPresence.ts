@@ -11,6 +11,8 @@ import type { Settings } from "../platform/settings.ts";
 import { closeSocket } from "../platform/sockets.ts";
 import { shardOf } from "../platform/stubs.ts";
 import { describeError, log } from "../telemetry/log.ts";
+import { noteSockets } from "../telemetry/metrics.ts";
+import { reportSoon } from "../telemetry/report.ts";
 import { SessionComings } from "./SessionComings.ts";
 import type { SessionSockets } from "./SessionSockets.ts";
 import type { SessionSqlStore } from "./SessionSqlStore.ts";
@@ -75,7 +77,9 @@ export class SessionPresence {
    */
   async arrived(socket: WebSocket): Promise<void> {
     const { greet } = this.#parts;
-    const isFirst = this.#here().every((other) => other === socket);
+    const here = this.#here();
+    this.#noteSockets(here.length);
+    const isFirst = here.every((other) => other === socket);
     if (isFirst) {
       await this.#arrive();
     } else if (!this.#leased || !this.#follows) {
@@ -120,7 +124,15 @@ export class SessionPresence {
 
   /** Sockets have closed: is anybody left? */
   async recount(): Promise<void> {
+    this.#noteSockets(this.#here().length);
     await (this.#isHere() ? this.followWorld() : this.#depart());
+  }
+
+  #noteSockets(open: number): void {
+    const { env, userId } = this.#parts;
+    const now = systemClock.now();
+    noteSockets(userId, open, now);
+    reportSoon(env, now);
   }
 
   async #depart(): Promise<void> {
@@ -156,6 +168,7 @@ export class SessionPresence {
     const before = this.comings.fact;
     const sweptSince = this.#sweepGhosts();
     const here = this.#isHere();
+    this.#noteSockets(this.#here().length);
     const usedAt = Math.max(0, ...store.devices().map((device) => device.lastSeenAt));
     const lookInMs = this.comings.look({ here, usedAt, ...(sweptSince === undefined ? {} : { sweptSince }) });
     if (here) {

@@ -11,9 +11,11 @@ import { systemClock } from "../platform/clock.ts";
 import { faultOfThrown } from "../platform/failures.ts";
 import type { Settings } from "../platform/settings.ts";
 import { roomOf, shardOf } from "../platform/stubs.ts";
-import { ok, type Fault, type Result } from "../protocol/errors.ts";
+import { ERRORS, ok, type Fault, type Result } from "../protocol/errors.ts";
 import type { Message } from "../protocol/things.ts";
 import { describeError, log } from "../telemetry/log.ts";
+import { ackDuration, sendFailures, sendsAnswered } from "../telemetry/metrics.ts";
+import { reportSoon } from "../telemetry/report.ts";
 import type { SessionSockets } from "./SessionSockets.ts";
 
 /** Own messages remembered, so that a resend is not shown twice on the other devices. */
@@ -23,7 +25,13 @@ const TELL_AFTER_MS = 1_000;
 const TELL_TRIES = 5;
 
 /** Who waits for the answer to a send: a socket, or a REST call. */
-export type Ticket = { socket?: WebSocket; ref?: string; resolve?: (outcome: Result<Message>) => void };
+export type Ticket = {
+  /** When the send arrived here, epoch milliseconds. */
+  at: number;
+  socket?: WebSocket;
+  ref?: string;
+  resolve?: (outcome: Result<Message>) => void;
+};
 
 type Parts = {
   env: Env;
@@ -87,11 +95,16 @@ export class SessionSends {
   }
 
   #answer(ticket: Ticket, conversationId: string, command: SendCommand, outcome: Result<StoredMessage>): void {
+    const now = systemClock.now();
+    sendsAnswered.add();
+    reportSoon(this.#parts.env, now);
     if (outcome.ok) {
+      ackDuration.observeMs(now - ticket.at);
       this.#acknowledge(ticket, outcome.value);
       ticket.resolve?.(ok(messageFor(outcome.value, this.#parts.userId)));
       return;
     }
+    sendFailures.add(String(ERRORS[outcome.fault.name].code));
     ticket.resolve?.(outcome);
     if (ticket.socket !== undefined) {
       const { clientMsgId } = command;

@@ -30,6 +30,7 @@ import { parseClientFrame, type ClientFrame } from "../protocol/frames.ts";
 import type { Device, Message } from "../protocol/things.ts";
 import { publishOutbox } from "../queues/sqlOutbox.ts";
 import { describeError, log } from "../telemetry/log.ts";
+import { noteRefusal } from "../telemetry/metrics.ts";
 import { BadFrames } from "./BadFrames.ts";
 import { actorOf, FRAME_HANDLERS, type FrameContext } from "./sessionFrames.ts";
 import { SessionAccounts } from "./SessionAccounts.ts";
@@ -168,7 +169,7 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
       // The hot path: a rate limit of its own, no promise, the answer comes from the desk.
       const actor = actorOf(this.#userId, this.#sockets.of(socket));
       const { conversationId, ...command } = frame.data;
-      const ticket = frame.id === undefined ? { socket } : { socket, ref: frame.id };
+      const ticket = frame.id === undefined ? { at: now, socket } : { at: now, socket, ref: frame.id };
       this.#sends.submit(ticket, conversationId, { ...command, actor });
       return;
     }
@@ -287,7 +288,7 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
 
   send(actor: Actor, conversationId: string, command: Omit<SendCommand, "actor">): Promise<Result<Message>> {
     return new Promise((resolve) => {
-      this.#sends.submit({ resolve }, conversationId, { ...command, actor });
+      this.#sends.submit({ at: systemClock.now(), resolve }, conversationId, { ...command, actor });
     });
   }
 
@@ -405,6 +406,7 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
 
   #refuse(socket: WebSocket, fault: Fault, ref?: string, send?: { clientMsgId: string; conversationId: string }): void {
     const requestId = newId(systemClock.now());
+    noteRefusal(fault);
     log("info", "a frame was refused", { userId: this.#userId, code: fault.name, requestId });
     this.#sockets.send(
       [socket],

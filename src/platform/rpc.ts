@@ -19,6 +19,8 @@ import type { Notice } from "../domain/notices.ts";
 import type { MemberState, StoredMessage } from "../domain/records.ts";
 import type { ErrorName, Result } from "../protocol/errors.ts";
 import type { Device, Message } from "../protocol/things.ts";
+import type { IsolateReport } from "../telemetry/exposition.ts";
+import type { Samples } from "../telemetry/meters.ts";
 import type { GroupRpc } from "./groupRpc.ts";
 
 export type {
@@ -207,4 +209,11 @@ export type CacheReply = string | number | null | (string | null)[];
 
 export interface CacheRpc {
   pipeline(commands: CacheCommand[]): Promise<CacheReply[]>;
+}
+
+export interface MetricsRpc {
+  /** What an isolate has counted since it began, and how things stand there. Idempotent. */
+  report(report: IsolateReport): Promise<void>;
+  /** Sums over all isolates that ever were; gauges of those that reported lately. */
+  read(): Promise<{ totals: Samples; gauges: Samples; isolates: number }>;
 }

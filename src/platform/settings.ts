@@ -129,6 +129,8 @@ export interface Settings {
   readonly upstream: "direct" | "topic";
   readonly cacheShards: number;
   readonly worldShards: number;
+  /** `npm start` runs this Worker, on somebody's own machine. */
+  readonly local: boolean;
   /** The switch of src/http/faults.ts is there. */
   readonly testFaults: boolean;
   /** `false`: whatever is said anywhere, and any name, passes. */
@@ -188,6 +190,7 @@ export function parseSettings(env: object): SettingsResult {
       upstream: named.data.UPSTREAM,
       cacheShards: named.data.CACHE_SHARDS,
       worldShards: named.data.WORLD_SHARDS,
+      local: named.data.GOCHAT_LOCAL !== undefined,
       testFaults: named.data.TEST_FAULTS === "on",
       contentFilter: named.data.CONTENT_FILTER === "on",
       contentWords: contentWordsIn(env),

@@ -3,13 +3,13 @@
  * dead; they are cheap), ids by name.
  */
 import { SHARD_SEPARATOR, shardNumber } from "../domain/sharding.ts";
-import type { CacheRpc, RoomRpc, SessionRpc, ShardRpc } from "./rpc.ts";
+import type { CacheRpc, MetricsRpc, RoomRpc, SessionRpc, ShardRpc } from "./rpc.ts";
 
 /** What every object answers besides its methods: socket upgrades. */
 export type Upgradable = { fetch(request: Request): Promise<Response> };
 
 /** Bindings that lead to objects; the generated `Env` has them all. */
-export type ObjectEnv = Pick<Env, "ROOMS" | "SESSIONS" | "SHARDS" | "CACHE_STORE">;
+export type ObjectEnv = Pick<Env, "ROOMS" | "SESSIONS" | "SHARDS" | "CACHE_STORE" | "METRICS">;
 
 export function roomOf(env: ObjectEnv, conversationId: string): RoomRpc {
   return env.ROOMS.getByName(conversationId);
@@ -45,4 +45,9 @@ export function shardAt(env: ObjectEnv, conversationId: string, shard: number): 
 
 export function cacheAt(env: ObjectEnv, shard: number): CacheRpc {
   return env.CACHE_STORE.getByName(`cache-${shard}`);
+}
+
+/** There is one: it is asked every 10 s by each isolate that is busy, and by whoever scrapes. */
+export function metricsOf(env: ObjectEnv): MetricsRpc {
+  return env.METRICS.getByName("metrics");
 }

@@ -1,6 +1,8 @@
 /** From a queue's batch to the consumer of its topic. */
 import type { FanoutTask, PersistBatch } from "../domain/records.ts";
 import { topicOfQueue } from "../protocol/events.ts";
+import { systemClock } from "../platform/clock.ts";
+import { reportIfDue } from "../telemetry/report.ts";
 import { onConversationEvent } from "./conversationEvents.ts";
 import { counted } from "./counted.ts";
 import { deadLetters } from "./deadLetters.ts";
@@ -21,6 +23,10 @@ export function consume(arrived: MessageBatch, env: Env, ctx: Pick<ExecutionCont
   const topic = topicOfQueue(arrived.queue);
   if (topic === undefined) {
     return deadLetters(arrived, env);
+  }
+  const reported = reportIfDue(env, systemClock.now());
+  if (reported !== undefined) {
+    ctx.waitUntil(reported);
   }
   const batch = counted(topic, arrived);
   switch (topic) {

@@ -4,10 +4,12 @@
  * its log is safe.
  */
 import type { PersistBatch, RoomRecord } from "../domain/records.ts";
+import { systemClock } from "../platform/clock.ts";
 import { faultOfThrown } from "../platform/failures.ts";
 import { roomOf } from "../platform/stubs.ts";
 import { repositories } from "../repo/index.ts";
 import { describeError, log } from "../telemetry/log.ts";
+import { persistDuration } from "../telemetry/metrics.ts";
 import { noteGivingUp } from "./letters.ts";
 import { deadNext, retryDelayS } from "./retry.ts";
 
@@ -48,6 +50,12 @@ async function apply(groups: readonly [string, Group][], env: Env): Promise<void
       groups.map((one) => (isOutage || groups.length === 1 ? refuse(one[1], error, env) : apply([one], env))),
     );
     return;
+  }
+  const now = systemClock.now();
+  for (const record of groups.flatMap(([, group]) => group.records)) {
+    if (record.kind === "message") {
+      persistDuration.observeMs(now - record.message.createdAt);
+    }
   }
   await Promise.all(groups.map(([id, group]) => confirm(id, group, env)));
 }

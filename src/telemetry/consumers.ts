@@ -1,5 +1,6 @@
 /** How the consumers of this isolate fare, by topic: sums since it began, kept in memory and gone with it. */
 import type { TopicName } from "../protocol/events.ts";
+import { consumed, consumeFailures } from "./metrics.ts";
 
 export type Consumed = { handled: number; failed: number };
 
@@ -10,6 +11,7 @@ export function countConsumed(topic: TopicName, outcome: keyof Consumed): void {
   const sum = sums.get(topic) ?? { handled: 0, failed: 0 };
   sum[outcome] += 1;
   sums.set(topic, sum);
+  (outcome === "handled" ? consumed : consumeFailures).add(topic);
 }
 
 /** The sums of this isolate. */
