@@ -1,15 +1,16 @@
 /**
- * `node test/simulation/recordScript.ts` writes `recorded/script.json` and `recorded/outcome.json` (`npm run fix` lays them out):
- * a thousand operations drawn from one seed, and what the simulator makes of them. Only when the
- * rules change: a test compares both on every run.
+ * `npm run simulate:record` writes `recorded/script.json` and `recorded/outcome.json`: a thousand operations drawn from one
+ * seed, and what the simulator makes of them. Only when the rules change: tests compare both in the simulator and in
+ * workerd on every run.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { Prng } from "./prng.ts";
 import { runScript, type Script, type ScriptOp } from "./script.ts";
 import { SimulatedBackend } from "./scriptBackend.ts";
 
-const OPERATIONS = 1_000;
-const SEED = 20_261_121;
+/** Of the script; the first ones connect devices and make conversations. */
+export const OPERATIONS = 1_000;
+export const SEED = 20_261_121;
 const USERS = ["u1", "u2", "u3", "u4", "u5", "u6", "u7"];
 
 type Room = { name: string; owner: string; members: Set<string>; head: number };
@@ -26,6 +27,9 @@ export function drawScript(operations: number, seed: number): Script {
   devices["u4-1"] = "u4";
   const rooms: Room[] = [];
   const ops: ScriptOp[] = [];
+  for (const device of Object.keys(devices)) {
+    ops.push({ op: "connect", device });
+  }
   const create = (name: string, kind: "direct" | "group", users: string[]): void => {
     ops.push({ op: "create", conversation: name, kind, users });
     rooms.push({ name, owner: kind === "group" ? (users[0] ?? "") : "", members: new Set(users), head: 0 });
@@ -36,9 +40,6 @@ export function drawScript(operations: number, seed: number): Script {
   create("group-1", "group", ["u1", "u2", "u3", "u4"]);
   create("group-2", "group", ["u5", "u4", "u6"]);
   rooms.push({ name: "world", owner: "", members: new Set(USERS), head: 0 });
-  for (const device of Object.keys(devices)) {
-    ops.push({ op: "connect", device });
-  }
   const sent: Sent[] = [];
   while (ops.length < operations) {
     ops.push(drawOp(random, devices, rooms, sent));
@@ -107,12 +108,22 @@ function inGroups(random: Prng, rooms: readonly Room[]): Room {
   return random.pick(rooms.filter((room) => room.owner !== ""));
 }
 
+/** One entry a line, so that a change of the rules shows as the lines that it concerns. */
+function lines(entries: readonly unknown[]): string {
+  return `[\n${entries.map((entry) => JSON.stringify(entry)).join(",\n")}\n]`;
+}
+
 if (process.argv[1] === import.meta.filename) {
   const script = drawScript(OPERATIONS, SEED);
-  const outcome = await runScript(script, new SimulatedBackend(1));
+  const { ops, heard } = await runScript(script, new SimulatedBackend(1));
   const folder = new URL("./recorded/", import.meta.url);
   mkdirSync(folder, { recursive: true });
-  const lines = script.ops.map((op) => JSON.stringify(op)).join(",\n");
-  writeFileSync(new URL("script.json", folder), `{"devices":${JSON.stringify(script.devices)},"ops":[\n${lines}\n]}\n`);
-  writeFileSync(new URL("outcome.json", folder), `${JSON.stringify(outcome, null, 1)}\n`);
+  writeFileSync(
+    new URL("script.json", folder),
+    `{\n"devices": ${JSON.stringify(script.devices)},\n"ops": ${lines(script.ops)}\n}\n`,
+  );
+  writeFileSync(
+    new URL("outcome.json", folder),
+    `{\n"ops": ${lines(ops)},\n"heard": ${JSON.stringify(heard, null, 1)}\n}\n`,
+  );
 }

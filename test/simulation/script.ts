@@ -1,6 +1,6 @@
 /**
  * A script of operations, and what must come out of it: the same in the simulator and in workerd.
- * The interpreter knows no ids: backends translate names (`u1`, `u1-0`, `group-1`, `world`) and
+ * The runner knows no ids: backends translate names (`u1`, `u1-0`, `group-1`, `world`) and
  * answer raw things; what depends on chance, time or batching is taken out of the outcome.
  */
 import type { ServerFrame } from "../../src/protocol/frames.ts";
@@ -32,7 +32,7 @@ export interface ScriptBackend {
     conversation: string,
     body: { key: string; text: string; replyTo?: string },
   ): Promise<{ messageId: string; seqId: number } | Refused>;
-  /** A `mark-read` frame. */
+  /** A `mark-read` frame; answers when it has had its effect, if any. */
   read(device: string, conversation: string, seqId: number): Promise<void>;
   add(actor: string, conversation: string, users: string[]): Promise<{ added: string[]; failed: string[] } | Refused>;
   remove(actor: string, conversation: string, user: string): Promise<{ dismissed: boolean } | Refused>;
@@ -46,9 +46,13 @@ export interface ScriptBackend {
     user: string,
     conversation: string,
   ): Promise<{ headSeqId: number; readSeqId: number; members: number } | Refused>;
+  /** Until this device's socket has had this message. Rejects when it does not come. */
+  received(device: string, conversation: string, seqId: number): Promise<void>;
+  /** Until nothing is on its way to anybody: every room has been told that its readers have everything. */
+  delivered(): Promise<void>;
   /** Until everything that was begun has come to its end: deliveries, queues, SQL, confirmations. */
   settle(): Promise<void>;
-  /** Everything that this device's socket has received. */
+  /** Everything that this device's socket has received, in order of arrival. */
   frames(device: string): readonly ServerFrame[];
   /** The script's names for ids. */
   userName(userId: string): string;
@@ -65,45 +69,66 @@ export type OpOutcome =
   | { headSeqId: number; readSeqId: number; members: number }
   | Record<string, never>;
 
-/** `frames`: of each device, each once, sorted: how they were batched and how often they came is chance. */
-export type ScriptOutcome = { ops: OpOutcome[]; frames: Record<string, string[]> };
+/** What one device was sent. */
+export type Heard = {
+  /** Acknowledgements and refusals, in order of arrival. */
+  answers: string[];
+  /**
+   * Messages of each conversation, in order of arrival, each once: rooms may deliver again what took long. Without the
+   * device's own, which it hears again when a room is not sure of the cache.
+   */
+  messages: Record<string, string[]>;
+  /** What came through queues, which have no order and repeat: each once, sorted. */
+  notices: string[];
+};
 
-/** Operations after which the world comes to rest, so that who is a member when something is delivered is no chance. */
-const SETTLED = new Set<ScriptOp["op"]>(["create", "connect", "add", "remove", "view"]);
+export type ScriptOutcome = { ops: OpOutcome[]; heard: Record<string, Heard> };
 
+/** One after the other; each message is seen by everybody whom it concerns before the next operation. */
 export async function runScript(script: Script, backend: ScriptBackend): Promise<ScriptOutcome> {
-  const ids = new Map<string, string>();
+  const run: Run = { script, backend, ids: new Map(), members: new Map(), connected: new Set() };
+  run.members.set("world", new Set(Object.values(script.devices)));
   const ops: OpOutcome[] = [];
   for (const op of script.ops) {
-    if (SETTLED.has(op.op)) {
-      await backend.settle();
+    if (op.op === "add" || op.op === "remove") {
+      // Who is a member when something is delivered is no chance.
+      await backend.delivered();
     }
-    ops.push(await perform(script, backend, ids, op));
-    if (SETTLED.has(op.op)) {
-      await backend.settle();
-    }
+    ops.push(await perform(run, op));
   }
   await backend.settle();
-  const frames: Record<string, string[]> = {};
-  for (const device of Object.keys(script.devices)) {
-    const lines = backend.frames(device).flatMap((frame) => linesOf(backend, frame));
-    frames[device] = [...new Set(lines)].sort();
-  }
-  return { ops, frames };
+  const heard = Object.keys(script.devices).map((device) => [device, heardBy(run, device)] as const);
+  return { ops, heard: Object.fromEntries(heard) };
 }
 
-async function perform(
-  script: Script,
-  backend: ScriptBackend,
-  ids: Map<string, string>,
-  op: ScriptOp,
-): Promise<OpOutcome> {
+type Run = {
+  script: Script;
+  backend: ScriptBackend;
+  /** Message ids by place, `group-1#7`. */
+  ids: Map<string, string>;
+  /** Users by conversation. */
+  members: Map<string, Set<string>>;
+  connected: Set<string>;
+};
+
+async function everybodyHas(run: Run, from: string, conversation: string, seqId: number): Promise<void> {
+  for (const device of run.connected) {
+    if (device !== from && run.members.get(conversation)?.has(run.script.devices[device] ?? "") === true) {
+      await run.backend.received(device, conversation, seqId);
+    }
+  }
+}
+
+async function perform(run: Run, op: ScriptOp): Promise<OpOutcome> {
+  const { script, backend, ids, members } = run;
   switch (op.op) {
     case "create":
       await backend.create(op.conversation, op.kind, op.users);
+      members.set(op.conversation, new Set(op.users));
       return {};
     case "connect":
       await backend.connect(op.device, script.devices[op.device] ?? "");
+      run.connected.add(op.device);
       return {};
     case "send": {
       const { device, conversation, key, text } = op;
@@ -118,7 +143,10 @@ async function perform(
       }
       const place = `${conversation}#${answer.seqId}`;
       const known = ids.get(place);
-      ids.set(place, answer.messageId);
+      if (known === undefined) {
+        ids.set(place, answer.messageId);
+        await everybodyHas(run, device, conversation, answer.seqId);
+      }
       // A resend answers with the same id: another one for the same place shows here.
       return { ack: known === undefined || known === answer.messageId ? place : `${place} with another id` };
     }
@@ -127,13 +155,19 @@ async function perform(
       return {};
     case "add": {
       const answer = await backend.add(op.actor, op.conversation, op.users);
-      return "error" in answer
-        ? { error: answer.error }
-        : { added: [...answer.added].sort(), failed: [...answer.failed].sort() };
+      if ("error" in answer) {
+        return { error: answer.error };
+      }
+      answer.added.forEach((user) => members.get(op.conversation)?.add(user));
+      return { added: [...answer.added].sort(), failed: [...answer.failed].sort() };
     }
     case "remove": {
       const answer = await backend.remove(op.actor, op.conversation, op.user);
-      return "error" in answer ? { error: answer.error } : { dismissed: answer.dismissed };
+      if ("error" in answer) {
+        return { error: answer.error };
+      }
+      members.get(op.conversation)?.delete(op.user);
+      return { dismissed: answer.dismissed };
     }
     case "history": {
       const { after, before, limit } = op;
@@ -149,37 +183,60 @@ async function perform(
   }
 }
 
-/** A message without ids and times. The sender's own key is part of it where it is shown. */
+/** A message without ids and times. */
 function lineOf(backend: ScriptBackend, message: Message): string {
   const { seqId, content, replyTo } = message;
-  const where = backend.conversationName(message.conversationId);
   const reply = replyTo === undefined ? "" : ` to #${replyTo.seqId} "${replyTo.preview}"`;
-  return `message ${where}#${seqId} of ${backend.userName(message.senderId)}: ${JSON.stringify(content)}${reply}`;
+  return `#${seqId} ${backend.userName(message.senderId)}: ${JSON.stringify(content)}${reply}`;
 }
 
-/** Frames that say something about messages and membership; the others are not compared. */
-function linesOf(backend: ScriptBackend, frame: ServerFrame): string[] {
-  switch (frame.type) {
-    case "message-ack":
-      return [
-        `ack ${frame.data.clientMsgId} ${backend.conversationName(frame.data.conversationId)}#${frame.data.seqId}`,
-      ];
-    case "message-error":
-      return [`error ${frame.data.clientMsgId} ${frame.data.error.name}`];
-    case "message-confirmed":
-      return [
-        `confirmed ${frame.data.clientMsgId} ${backend.conversationName(frame.data.conversationId)}#${frame.data.seqId}`,
-      ];
-    case "new-message":
-      return [lineOf(backend, frame.data.message)];
-    case "new-messages":
-      return frame.data.messages.map((message) => lineOf(backend, message));
-    case "conversation-created":
-    case "conversation-joined":
-      return [`${frame.type} ${backend.conversationName(frame.data.conversation.conversationId)}`];
-    case "conversation-removed":
-      return [`${frame.type} ${backend.conversationName(frame.data.conversationId)} ${frame.data.reason}`];
-    default:
-      return [];
+function heardBy({ backend }: Run, device: string): Heard {
+  const frames = backend.frames(device);
+  const place = (conversationId: string, seqId: number | undefined): string =>
+    `${backend.conversationName(conversationId)}#${seqId}`;
+  const acks = frames.flatMap((frame) => (frame.type === "message-ack" ? [frame.data] : []));
+  const own = new Set(acks.map(({ conversationId, seqId }) => place(conversationId, seqId)));
+  const answers: string[] = [];
+  const messages = new Map<string, Set<string>>();
+  const notices = new Set<string>();
+  const take = (message: Message): void => {
+    if (!own.has(place(message.conversationId, message.seqId))) {
+      const name = backend.conversationName(message.conversationId);
+      messages.set(name, (messages.get(name) ?? new Set()).add(lineOf(backend, message)));
+    }
+  };
+  for (const frame of frames) {
+    switch (frame.type) {
+      case "message-ack":
+        answers.push(`${frame.data.clientMsgId} ${place(frame.data.conversationId, frame.data.seqId)}`);
+        break;
+      case "message-error":
+        answers.push(`${frame.data.clientMsgId} ${frame.data.error.name}`);
+        break;
+      case "new-message":
+        take(frame.data.message);
+        break;
+      case "new-messages":
+        frame.data.messages.forEach(take);
+        break;
+      case "message-confirmed":
+        notices.add(`confirmed ${frame.data.clientMsgId} ${place(frame.data.conversationId, frame.data.seqId)}`);
+        break;
+      case "conversation-created":
+      case "conversation-joined":
+        notices.add(`${frame.type} ${backend.conversationName(frame.data.conversation.conversationId)}`);
+        break;
+      case "conversation-removed":
+        notices.add(`${frame.type} ${backend.conversationName(frame.data.conversationId)} ${frame.data.reason}`);
+        break;
+      default:
+      // The others say nothing about messages and membership.
+    }
   }
+  const byPlace = [...messages].toSorted(([a], [b]) => (a < b ? -1 : 1));
+  return {
+    answers,
+    messages: Object.fromEntries(byPlace.map(([name, lines]) => [name, [...lines]])),
+    notices: [...notices].toSorted(),
+  };
 }

@@ -16,6 +16,7 @@ export class SimulatedBackend implements ScriptBackend {
   readonly #frames = new Map<string, ServerFrame[]>();
   readonly #ids = new Map<string, string>([["world", WORLD_ROOM_ID]]);
   readonly #names = new Map<string, string>([[WORLD_ROOM_ID, "world"]]);
+  readonly #accepted = new Set<string>();
 
   constructor(seed: number) {
     this.#sim = new Sim(seed);
@@ -53,7 +54,9 @@ export class SimulatedBackend implements ScriptBackend {
       content: text,
       ...(replyTo === undefined ? {} : { replyTo }),
     };
-    if (!this.#sim.ledger.submissions.has(key)) {
+    if (!this.#accepted.has(key)) {
+      // The oracles look on here as well, and ask who sent what; what was refused is tried anew.
+      this.#sim.ledger.submissions.delete(key);
       this.#sim.ledger.submitted(device, { data, createdAt: this.#sim.kernel.ms });
     }
     const frames = this.#frames.get(name) ?? [];
@@ -66,6 +69,7 @@ export class SimulatedBackend implements ScriptBackend {
       }
       if (frame.type === "message-ack" && frame.data.clientMsgId === key) {
         const { messageId = "", seqId = 0 } = frame.data;
+        this.#accepted.add(key);
         return { messageId, seqId };
       }
     }
@@ -140,6 +144,22 @@ export class SimulatedBackend implements ScriptBackend {
     );
     await this.settle();
     return answer;
+  }
+
+  received(name: string, conversation: string, seqId: number): Promise<void> {
+    const has = (message: Message): boolean =>
+      message.conversationId === this.#id(conversation) && message.seqId === seqId;
+    const there = this.frames(name).some((frame) =>
+      frame.type === "new-message"
+        ? has(frame.data.message)
+        : frame.type === "new-messages" && frame.data.messages.some(has),
+    );
+    // Whatever was sent has arrived: every operation ends with nothing under way.
+    return there ? Promise.resolve() : Promise.reject(new Error(`${name} lacks ${conversation}#${seqId}`));
+  }
+
+  delivered(): Promise<void> {
+    return this.settle();
   }
 
   settle(): Promise<void> {
