@@ -83,6 +83,16 @@ describe("life of a connection", () => {
     expect(client.of("state")).toHaveLength(1);
   });
 
+  test("pings once when it is greeted, and not again when the greeting is repeated", ({ expect }) => {
+    const client = new Harness();
+    client.do(client.core.connect(client.now));
+    client.greeted();
+    client.greeted();
+    expect(client.frames.map((frame) => frame.type)).toEqual(["ping", "sync", "sync"]);
+    client.synced();
+    expect(client.core.state).toBe("online");
+  });
+
   test("a socket that never greets is given up", ({ expect }) => {
     const client = new Harness();
     client.do(client.core.connect(client.now));

@@ -68,7 +68,7 @@ export class Connection {
 
   /** `connected` came. */
   ready(heartbeatMs: number, now: number): void {
-    this.#main.ready(now, heartbeatMs);
+    this.#main.ready(now, heartbeatMs, this.#out);
     this.#out.arm(this.#main.nextDueAt());
     this.#retryAfterMs = undefined;
     this.#setState("online");

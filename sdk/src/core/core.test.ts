@@ -2,6 +2,9 @@ import { describe, test } from "vitest";
 import { Harness, item, message, messageId, ME, ROOM, syncedItem, wireError, WORLD } from "../testing/harness.ts";
 import { SESSION_LINK } from "./types.ts";
 
+/** What every socket says first. */
+const PING = { type: "ping" };
+
 describe("order", () => {
   test("messages come out in order, each once, however they arrive", ({ expect }) => {
     const client = new Harness().online(syncedItem([]));
@@ -140,7 +143,7 @@ describe("sync", () => {
     const client = new Harness({ cursors: { [ROOM]: 7 } });
     client.do(client.core.connect(client.now));
     client.greeted();
-    expect(client.frames).toEqual([{ type: "sync", id: "sync-1", data: { heads: { [ROOM]: 7 } } }]);
+    expect(client.frames).toEqual([PING, { type: "sync", id: "sync-1", data: { heads: { [ROOM]: 7 } } }]);
     client.push(10);
     client.synced(syncedItem([8, 9, 10]));
     expect(client.seen()).toEqual([8, 9, 10]);
@@ -149,6 +152,7 @@ describe("sync", () => {
     client.pass(1_000);
     client.greeted();
     expect(client.frames).toEqual([
+      PING,
       { type: "sync", id: "sync-2", data: { heads: { [ROOM]: { seqId: 10, version: 1 } } } },
     ]);
     expect(client.core.cursors()).toEqual({ [ROOM]: 10 });
@@ -221,6 +225,19 @@ describe("sync", () => {
     expect(client.seen()).toEqual([3, 4]);
   });
 
+  test("what is shown live is taken part in, whatever was said of it before", ({ expect }) => {
+    const client = new Harness().online(syncedItem([1, 2]));
+    // The frames of a removal and of a return, the wrong way round.
+    client.receive({ type: "conversation-joined", data: { conversation: item(2).conversation } });
+    client.receive({ type: "conversation-removed", data: { conversationId: ROOM, reason: "removed" } });
+    expect(client.core.cursors()).toEqual({});
+    client.push(4);
+    client.pass(150);
+    client.page(2, 3, 4);
+    expect(client.seen()).toEqual([3, 4]);
+    expect(client.core.cursors()).toEqual({ [ROOM]: 4 });
+  });
+
   test("more heads than a frame holds: the most recently active ones", ({ expect }) => {
     const cursors: Record<string, number> = {};
     for (let i = 0; i < 600; i++) {
@@ -232,7 +249,7 @@ describe("sync", () => {
     client.forget();
     client.pass(1_000);
     client.greeted();
-    const [sync] = client.frames;
+    const [, sync] = client.frames;
     const heads = sync?.type === "sync" ? sync.data.heads : {};
     expect(Object.keys(heads)).toHaveLength(500);
     expect(heads[ROOM]).toBe(2);
@@ -288,7 +305,7 @@ describe("room sockets", () => {
     client.receive(room, WORLD);
     client.receive({ type: "new-messages", data: { messages: [worldMessage(3)] } }, WORLD);
     expect(client.seen(WORLD)).toEqual([3]);
-    expect(client.frames).toEqual([{ type: "unsubscribe", data: { conversationId: WORLD } }]);
+    expect(client.frames).toEqual([PING, { type: "unsubscribe", data: { conversationId: WORLD } }]);
     client.do(client.core.socketClosed(WORLD, 4019, client.now));
     expect(client.frames.at(-1)).toEqual({ type: "subscribe", data: { conversationId: WORLD } });
     client.pass(1);

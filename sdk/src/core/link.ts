@@ -69,8 +69,15 @@ export class Link {
     this.#refusals = 0;
   }
 
-  /** The server's first frame came: the link may be used. */
-  ready(now: number, heartbeatMs: number | undefined): void {
+  /**
+   * The server's first frame came: the link may be used. It pings at once, since a room's socket is otherwise silent until its first
+   * heartbeat: a server misses a client that pinged and stopped much sooner than one that never did, and workerd ends the
+   * connection of a socket that it closes ten seconds late when no text frame ever came.
+   */
+  ready(now: number, heartbeatMs: number | undefined, out: Effects): void {
+    if (this.phase !== "ready") {
+      out.push({ kind: "frame", link: this.name, frame: PING });
+    }
     this.phase = "ready";
     this.#refreshed = false;
     this.#heartbeatMs = heartbeatMs ?? HEARTBEAT_DEFAULT_MS;

@@ -57,7 +57,7 @@ export class Rooms {
   ready(conversationId: string, now: number, mainReady: boolean): void {
     const link = this.#links.get(conversationId);
     if (link !== undefined) {
-      link.ready(now, undefined);
+      link.ready(now, undefined, this.#out);
       link.synced();
       this.#out.arm(link.nextDueAt());
       if (mainReady) {

@@ -84,6 +84,10 @@ export class Timelines {
       this.#entries.get(message.conversationId) ??
       this.#create(message.conversationId, this.#startOf(message.seqId - 1));
     entry.touchedAt = now;
+    if (live) {
+      // Frames about who joined and who left come over queues, in any order; what is shown to us now we take part in.
+      entry.removed = false;
+    }
     entry.timeline.accept(message, live);
     if (entry.repair !== "none" || entry.timeline.hasGap) {
       this.#check(entry, now, GAP_GRACE_MS);
