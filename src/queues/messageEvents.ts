@@ -1,5 +1,6 @@
 /** `gochat.message-events`: receipts to the senders in the range, failures to the sender. */
 import { roomOf } from "../platform/stubs.ts";
+import { ERROR_NAMES, ERRORS, toWireError } from "../protocol/errors.ts";
 import type { EventOf } from "../protocol/events.ts";
 import type { EventHandler } from "./events.ts";
 import { pushTo } from "./push.ts";
@@ -24,9 +25,10 @@ export const onMessageEvent: EventHandler<"gochat.message-events"> = async (even
       };
       return pushTo(env, [sender_id], [{ type: "message-persist-failed", data }]);
     }
+    case "message.send.failed":
+      return sendFailed(event, conversationId, env);
     case "message.recalled":
     case "message.edited":
-    case "message.send.failed":
       // Frames of recall and edit leave the room itself; the events are for other readers.
       return undefined;
   }
@@ -46,4 +48,16 @@ async function receipts(
   senders.delete(userId);
   const data = { conversationId, userId, readSeqId: to };
   await pushTo(env, [...senders], [{ type: "message-read-receipt", data }]);
+}
+
+/** A send that was taken onto the bus and did not reach its room; the request id is the event's, which the log has. */
+function sendFailed(
+  event: Extract<Event, { event_type: "message.send.failed" }>,
+  conversationId: string,
+  env: Env,
+): Promise<void> {
+  const { sender_id: senderId, client_msg_id: clientMsgId, code } = event.payload;
+  const name = ERROR_NAMES.find((known) => ERRORS[known].code === code) ?? "INTERNAL";
+  const data = { clientMsgId, conversationId, error: toWireError({ name }, event.event_id) };
+  return pushTo(env, [senderId], [{ type: "message-error", data }]);
 }

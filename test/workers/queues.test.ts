@@ -271,3 +271,28 @@ describe("upstream", () => {
     expect((await viewOf(id, b)).headSeqId).toBe(3);
   });
 });
+
+describe("upstream", () => {
+  it("tells the sender when it gives up; the letter, replayed, sends after all", async ({ expect }) => {
+    const [a, b] = [newUserId(), newUserId()];
+    const id = await newDirect(a, b);
+    const socket = await connect(a);
+    const send = { conversationId: id, command: text(a, "late") };
+    const failing = vi.spyOn(ConversationRoom.prototype, "append").mockRejectedValue(new Error("no room"));
+    expect((await deliver("gochat.messages.upstream", [send], 10)).retried).toHaveLength(1);
+    expect(bus.of("gochat.message-events", id)).toEqual([]);
+    expect((await deliver("gochat.messages.upstream", [send], 11)).retried).toHaveLength(1);
+    await deliver("gochat.message-events", bus.take("gochat.message-events", id));
+    expect((await socket.next("message-error")).data).toMatchObject({
+      clientMsgId: "late",
+      conversationId: id,
+      error: { name: "UNAVAILABLE", retry: "later" },
+    });
+    failing.mockRestore();
+    await deliver(DEAD_LETTER_QUEUE, [send]);
+    const letter = await env.DB.prepare("SELECT * FROM dead_letters WHERE instr(message_id, ?)").bind(id).first();
+    expect(letter).toMatchObject({ queue: "gochat-messages-upstream", attempts: 11, error: "Error: no room" });
+    await deliver("gochat.messages.upstream", [JSON.parse(String(letter?.["body"]))]);
+    expect((await socket.next("message-ack")).data).toMatchObject({ clientMsgId: "late", status: "sent", seqId: 1 });
+  });
+});
