@@ -66,6 +66,8 @@ export class MemoryCache {
           : 0;
       case "ZADD":
         return this.#zadd(command, now);
+      case "ZREMRANGEBYSCORE":
+        return this.#zremByScore(command[1], command[2], command[3], now);
       case "ZRANGE":
         return this.#zrange(command[1], command[2], command[3], now);
     }
@@ -142,6 +144,21 @@ export class MemoryCache {
     this.#entries.set(key, { value: set, expiresAt: now + HOT_LIFE_MS, bytes });
     this.#evict();
     return pairs.length / 2;
+  }
+
+  /** Both ends included, as in Redis; answers how many went. */
+  #zremByScore(key: string, min: number, max: number, now: number): number {
+    const entry = this.#live(key, now);
+    if (entry === undefined || typeof entry.value === "string") {
+      return 0;
+    }
+    const gone = [...entry.value].filter(([, score]) => score >= min && score <= max);
+    for (const [member] of gone) {
+      entry.value.delete(member);
+      entry.bytes -= member.length + ENTRY_BYTES;
+      this.#bytes -= member.length + ENTRY_BYTES;
+    }
+    return gone.length;
   }
 
   /** Members by rank, both ends included, negative from the end, as in Redis. */

@@ -14,6 +14,8 @@ export const CACHE_KEYS = {
   /** Gone, but for so short a time that friends still see the user online. Durable, by its beginning, as presence itself. */
   away: (userId: string) => `user:online:away:${userId}`,
   headSeqId: (conversationId: string) => `conv_seq:${conversationId}`,
+  /** Version after the last change of a message: a client that connects must not be told an older one. */
+  version: (conversationId: string) => `conv_version:${conversationId}`,
   hotMessages: (conversationId: string) => `hot_messages:${conversationId}`,
   /**
    * Since when the cache has held presence without being emptied, epoch milliseconds. Presence

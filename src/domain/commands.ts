@@ -9,7 +9,7 @@ import type {
   MemberState,
   RoomRecord,
   Role,
-  StoredMessage,
+  SeenMessage,
 } from "./records.ts";
 
 /** Who asks: what the access token says. */
@@ -55,12 +55,18 @@ export type CreateRoom = {
  * in SQL): a page that ends there continues in SQL.
  */
 export type HistoryPage = {
-  messages: StoredMessage[];
+  messages: SeenMessage[];
   headSeqId: number;
   firstSeqId: number;
   /** Up to here every reader has been served; only where the log itself is read, not in a member's history. */
   deliveredSeqId?: number;
 };
+
+/** Who of a conversation has read a message. Above 500 members only the counts. */
+export type ReadersView = { readCount: number; unreadCount: number; read?: string[]; unread?: string[] };
+
+/** Messages that changed: those in the log, and the sequences of those that SQL has. */
+export type ChangedMessages = { messages: SeenMessage[]; older: number[] };
 
 /** Outcome of adding members: who is in now, and why the others are not. */
 export type AddedMembers = {

@@ -1,5 +1,6 @@
 import { describe, it } from "vitest";
 import { MemoryRoomStore } from "../../test/simulation/memoryStore.ts";
+import { typing } from "./typing.ts";
 import { openOrClose } from "./directDoor.ts";
 import { DIRECT, GROUP, type ConversationType } from "./records.ts";
 import { RoomCore } from "./room.ts";
@@ -41,7 +42,7 @@ describe("the door of a direct conversation", () => {
     for (const userId of [ANA, BEN]) {
       const page = core.history(actorOf(userId), { limit: 10 });
       expect(page.ok && page.value.messages).toHaveLength(1);
-      expect(core.typing(actorOf(userId))).toMatchObject({ ok: false, fault: { name: "PERMISSION_DENIED" } });
+      expect(typing(core, actorOf(userId), NOW)).toMatchObject({ ok: false, fault: { name: "PERMISSION_DENIED" } });
     }
   });
 

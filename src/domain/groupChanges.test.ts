@@ -3,6 +3,7 @@ import { changeMember, dismiss, transfer, updateConversation } from "./groupChan
 import { ADMIN, MEMBER, OWNER } from "./records.ts";
 import { addMembers, removeMember } from "./roomChanges.ts";
 import { actorOf, GroupHarness, kinds, must, nameOf, NOW, text } from "./testing/groupHarness.ts";
+import { typing } from "./typing.ts";
 
 const [OWEN, ADA, MAX, MIA, EVE] = ["owen", "ada", "max", "mia", "eve"];
 
@@ -262,7 +263,7 @@ describe("removed means removed", () => {
     expect([
       nameOf(core.view(actorOf(MAX))),
       nameOf(core.history(actorOf(MAX), { limit: 10 })),
-      nameOf(core.typing(actorOf(MAX))),
+      nameOf(typing(core, actorOf(MAX), NOW)),
     ]).toEqual(Array.from({ length: 3 }, () => "CONVERSATION_NOT_FOUND"));
     // The presence of whom the room does not know is asked for: his is not.
     const asked = core.takeEffects().flatMap((effect) => (effect.kind === "cache" ? effect.presenceOf : []));

@@ -4,6 +4,7 @@
  */
 import type { ConversationState, InviteState, JoinRequestState, MemberState, StoredMessage } from "./records.ts";
 import type { TopicName } from "../protocol/events.ts";
+import type { Edit, Reaction } from "../protocol/things.ts";
 
 /** A log row: the message, the change that wrote it last, and what a resend is compared with. */
 export type LogRow = { message: StoredMessage; logId: number; payloadHash: string };
@@ -91,6 +92,8 @@ export interface RoomStore {
   messagesBefore(before: number, limit: number): LogRow[];
   findSend(senderId: string, clientMsgId: string): LogRow | undefined;
   insertMessage(row: LogRow): void;
+  /** Puts a changed message into its place in the log. */
+  replaceMessage(row: LogRow): void;
   /** Deletes rows up to `seqId` (inclusive). */
   pruneMessages(seqId: number): void;
 
@@ -98,6 +101,45 @@ export interface RoomStore {
   /** Oldest first. */
   outbox(limit: number): OutboxRow[];
   deleteOutbox(ids: readonly number[]): void;
+  /** Rows whose body holds this text. Looks at all of them: for what happens rarely. */
+  findOutbox(text: string): OutboxRow[];
+  /** Who sent the messages after `from` up to `to`, each once, the latest first. */
+  senders(from: number, to: number, limit: number): string[];
+  /** Members who were there at `joinedBy` (epoch milliseconds), and how many of them have read up to `seqId`. */
+  countReaders(seqId: number, joinedBy: number): { members: number; readers: number };
+
+  readonly changes: ChangeStore;
+}
+
+/** The last change of a message after it was sent. Kept for good, also when the message itself has left the log. */
+export type ChangeMark = {
+  /** Of the conversation, after the change. */
+  version: number;
+  isRecalled: boolean;
+  /** Previews of this recalled message in answers after this sequence are still to be emptied. */
+  blankAfter?: number;
+};
+
+/** What became of messages after they were sent. Part of the room's durable memory, under the same rules. */
+export interface ChangeStore {
+  mark(seqId: number): ChangeMark | undefined;
+  setMark(seqId: number, mark: ChangeMark): void;
+  /** Messages up to `upTo` that changed after `version`, the latest change first. */
+  changedSince(version: number, upTo: number, limit: number): number[];
+  /** A message whose mark has `blankAfter`, if there is one. */
+  unblanked(): number | undefined;
+  /** Messages that answer this one, after `after`, ascending; also those that have left the log. */
+  repliesTo(seqId: number, after: number, limit: number): number[];
+
+  /** Earlier contents, oldest first; they leave with their message. */
+  edits(seqId: number): Edit[];
+  addEdit(seqId: number, logId: number, edit: Edit): void;
+  /** Reactions of these messages as `userId` sees them, by sequence, in the order of the first of each emoji. */
+  reactions(seqIds: readonly number[], userId: string): Map<number, Reaction[]>;
+  /** `at`: when it was made, undefined takes it back. Answers whether that changed anything. */
+  setReaction(seqId: number, emoji: string, userId: string, at: number | undefined): boolean;
+  /** Edit history and reactions of a message go. */
+  forget(seqId: number): void;
 }
 
 /** Source of randomness: a number in [0, 1). */

@@ -3,7 +3,7 @@
  * they are plain data and new fields must be optional (a consumer of the previous release may
  * still be running).
  */
-import type { Message } from "../protocol/things.ts";
+import type { Content, Message } from "../protocol/things.ts";
 
 /** Conversation types on the wire. Source: DESIGN section 4. */
 export const DIRECT = 1;
@@ -22,6 +22,9 @@ export const WORLD_ROOM_ID = "world_chat_room";
 
 /** A message as the room's log holds it: the wire's message with its sender's key. */
 export type StoredMessage = Omit<Message, "reactions" | "clientMsgId"> & { clientMsgId: string };
+
+/** A message as one reader gets it from its room: with the reactions as they are, seen by that reader. */
+export type SeenMessage = StoredMessage & Pick<Message, "reactions">;
 
 /** State of a conversation as stored, all times in epoch milliseconds. */
 export type ConversationState = {
@@ -82,17 +85,24 @@ export type JoinRequestState = {
 
 /**
  * One row of the queryable copy in SQL. `logId` is the room's change counter: applying a record
- * twice, or an older one after a newer one, changes nothing.
+ * twice, or an older one after a newer one, changes nothing. `version`: of the conversation, where the change raised it.
  */
-export type RoomRecord = { conversationId: string; logId: number } & (
-  | { kind: "message"; message: StoredMessage }
-  | { kind: "conversation"; conversation: ConversationState; headSeqId: number }
-  | { kind: "member"; member: MemberState }
-  | { kind: "memberRemoved"; userId: string; removedAt: number }
-  | { kind: "readPointer"; userId: string; readSeqId: number }
-  | { kind: "invite"; invite: InviteState }
-  | { kind: "joinRequest"; request: JoinRequestState }
-);
+export type RoomRecord = { conversationId: string; logId: number; version?: number } &
+  /** Sent, edited, or recalled; a recalled one takes its edit history and reactions with it. */
+  (
+    | { kind: "message"; message: StoredMessage }
+    | { kind: "conversation"; conversation: ConversationState; headSeqId: number }
+    | { kind: "member"; member: MemberState }
+    | { kind: "memberRemoved"; userId: string; removedAt: number }
+    | { kind: "readPointer"; userId: string; readSeqId: number }
+    | { kind: "invite"; invite: InviteState }
+    | { kind: "joinRequest"; request: JoinRequestState }
+    /** What a message said before an edit at `editedAt`. */
+    | { kind: "edit"; messageId: string; content: Content; editedAt: number }
+    | { kind: "reaction"; messageId: string; userId: string; emoji: string; createdAt: number; removedAt?: number }
+    /** These messages answer one that was recalled: their previews of it are emptied. */
+    | { kind: "previews"; seqIds: number[] }
+  );
 
 /** Body of one `gochat.messages.persist` queue message: many records of one conversation. */
 export type PersistBatch = {
@@ -112,10 +122,25 @@ export type FanoutTask = {
   fromSeqId: number;
   toSeqId: number;
   messages: StoredMessage[];
+  /** Instead of messages: one that its readers know has changed. */
+  notice?: MessageNotice;
+  /** Outbox rows (see `ConversationRoom.settled`) that are done once everybody was told. */
+  outboxIds?: number[];
 };
 
+/**
+ * What readers have to be told of a message that they may have already. No contents: a queue may hold it for long, and the
+ * message may be recalled meanwhile. `version`: of the conversation after the change; the higher one is the newer.
+ */
+export type MessageNotice = { messageId: string; seqId: number; version: number } & (
+  | { kind: "edited" }
+  /** `answers`: sequences of messages whose preview of it is gone as well. */
+  | { kind: "recalled"; operatorId: string; recalledAt: number; answers?: number[] }
+  | { kind: "reaction"; emoji: string; userId: string; added: boolean; count: number }
+);
+
 /** The message as one reader sees it: the client's own key only to the sender. */
-export function messageFor(stored: StoredMessage, readerId: string): Message {
+export function messageFor(stored: SeenMessage, readerId: string): Message {
   if (stored.senderId === readerId) {
     return stored;
   }

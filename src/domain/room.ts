@@ -10,14 +10,15 @@ import type { ServerFrame } from "../protocol/frames.ts";
 import type { Actor, HistoryPage, RoomView, SendCommand } from "./commands.ts";
 import { NO_FILTER, type ContentFilter } from "./contentFilter.ts";
 import { requireMember } from "./membership.ts";
+import { withReactions } from "./messageViews.ts";
 import type { Counters, GroupStore, LogRow, Random, RoomStore } from "./ports.ts";
-import { DIRECT, type ConversationState, type MemberState, type RoomRecord, type StoredMessage } from "./records.ts";
+import type { ConversationState, MemberState, RoomRecord, StoredMessage } from "./records.ts";
 import { writeCommit, type RoomCommit } from "./roomCommit.ts";
 import { ROOM_LIMITS, RoomContext, type RoomLimits } from "./roomContext.ts";
 import { RoomDelivery } from "./roomDelivery.ts";
 import type { RoomEffect, TimerName } from "./roomEffects.ts";
 import { persistFailed, RoomOutbox } from "./roomOutbox.ts";
-import { decideSend } from "./sendRules.ts";
+import { decideSend, type OlderMessages } from "./sendRules.ts";
 
 export { DIRECT_DELIVERY_LIMIT, HOT_MESSAGES, DEDUPE_WINDOW_MS, type RoomLimits } from "./roomContext.ts";
 export { FANOUT_WINDOW_MS } from "./roomDelivery.ts";
@@ -26,7 +27,8 @@ export { OUTBOX_RETRY_MAX_MS, OUTBOX_RETRY_MS } from "./roomOutbox.ts";
 
 export class RoomCore {
   readonly conversationId: string;
-  readonly #room: RoomContext;
+  /** For the rules beside this class, which read it; what they decide is written by `commit` alone. */
+  readonly room: RoomContext;
   readonly #random: Random;
   readonly #delivery: RoomDelivery;
   readonly #outbox: RoomOutbox;
@@ -44,9 +46,9 @@ export class RoomCore {
   ) {
     this.conversationId = conversationId;
     this.#random = random;
-    this.#room = new RoomContext(conversationId, store, limits, filter, now);
-    this.#delivery = new RoomDelivery(this.#room);
-    this.#outbox = new RoomOutbox(this.#room);
+    this.room = new RoomContext(conversationId, store, limits, filter, now);
+    this.#delivery = new RoomDelivery(this.room);
+    this.#outbox = new RoomOutbox(this.room);
     if (this.#pending()) {
       // What the last incarnation did not finish: members may be waiting for it right now.
       this.#continue();
@@ -55,33 +57,36 @@ export class RoomCore {
 
   /** Effects since the last call, in order. */
   takeEffects(): RoomEffect[] {
-    const effects = this.#room.effects;
-    this.#room.effects = [];
+    const effects = this.room.effects;
+    this.room.effects = [];
     return effects;
   }
 
   get state(): ConversationState | undefined {
-    return this.#room.state;
+    return this.room.state;
   }
 
   get headSeqId(): number {
-    return this.#room.headSeqId;
+    return this.room.headSeqId;
   }
 
   get counters(): Readonly<Counters> {
-    return this.#room.counters;
+    return this.room.counters;
   }
 
   /** Invites and join requests; written only by a change's `write`. */
   get groups(): GroupStore {
-    return this.#room.store.groups;
+    return this.room.store.groups;
   }
 
   // ---- messages
 
-  /** One outcome for each send, in order; all rows of the batch in one transaction. */
-  append(sends: readonly SendCommand[], now: number): Result<StoredMessage>[] {
-    const room = this.#room;
+  /**
+   * One outcome for each send, in order; all rows of the batch in one transaction.
+   * @param older what SQL has of answered messages that have left the log (`olderTargets`)
+   */
+  append(sends: readonly SendCommand[], now: number, older?: OlderMessages): Result<StoredMessage>[] {
+    const room = this.room;
     const { state, store } = room;
     if (state === undefined) {
       return sends.map(() => err({ name: "CONVERSATION_NOT_FOUND" }));
@@ -91,7 +96,7 @@ export class RoomCore {
       const head = { seqId: room.headSeqId, logId: room.counters.logId, createdAt: room.headCreatedAt };
       return sends.map((send): Result<StoredMessage> => {
         const member = store.member(send.actor.userId);
-        const decided = decideSend(store, state, member, send, head, now, this.#random, room.filter);
+        const decided = decideSend(store, state, member, send, head, now, this.#random, room.filter, older);
         if (!decided.ok) {
           return decided;
         }
@@ -117,7 +122,7 @@ export class RoomCore {
 
   /** A page of the log for a member, ascending; `before` and `after` are exclusive. */
   history(actor: Actor, page: { before?: number; after?: number; limit: number }): Result<HistoryPage> {
-    const { state, store, headSeqId, counters } = this.#room;
+    const { state, store, headSeqId, counters } = this.room;
     const member = requireMember(state, store.member(actor.userId), actor);
     if (!member.ok) {
       return member;
@@ -128,8 +133,9 @@ export class RoomCore {
         : store
             .messagesAfter(page.after, page.limit)
             .filter((row) => page.before === undefined || row.message.seqId < page.before);
+    const messages = rows.map((row) => row.message);
     return ok({
-      messages: rows.map((row) => row.message),
+      messages: withReactions(store.changes, messages, actor.userId),
       headSeqId,
       firstSeqId: counters.firstSeqId,
     });
@@ -137,9 +143,9 @@ export class RoomCore {
 
   /** Log rows after `after`, for consumers and shards; no membership is asked. */
   readLog(after: number, limit: number): HistoryPage {
-    const { headSeqId, counters } = this.#room;
+    const { headSeqId, counters } = this.room;
     return {
-      messages: this.#room.rows(after, Math.min(headSeqId, after + limit)).map((row) => row.message),
+      messages: this.room.rows(after, Math.min(headSeqId, after + limit)).map((row) => row.message),
       headSeqId,
       firstSeqId: counters.firstSeqId,
       deliveredSeqId: Math.max(counters.deliveredSeqId, this.#delivery.deliveredSeqId),
@@ -147,8 +153,8 @@ export class RoomCore {
   }
 
   view(actor: Actor): Result<RoomView> {
-    const { state, headSeqId } = this.#room;
-    const found = requireMember(state, this.#room.member(actor.userId), actor);
+    const { state, headSeqId } = this.room;
+    const found = requireMember(state, this.room.member(actor.userId), actor);
     if (!found.ok) {
       return found;
     }
@@ -161,50 +167,37 @@ export class RoomCore {
   }
 
   member(userId: string): MemberState | undefined {
-    return this.#room.member(userId);
+    return this.room.member(userId);
   }
 
   members(cursor: string, limit: number): MemberState[] {
-    return this.#room.store.members(cursor, limit).map((member) => this.#room.withOwnRead(member));
+    return this.room.store.members(cursor, limit).map((member) => this.room.withOwnRead(member));
   }
 
-  /** Shown to the other one of two, and in groups to the members who are known to be here; nobody is looked up for it. */
-  typing(actor: Actor): Result<void> {
-    const found = requireMember(this.#room.state, this.#room.store.member(actor.userId), actor);
-    if (!found.ok) {
-      return found;
-    }
-    if (found.value.state.closedAt !== undefined) {
-      return err({ name: "PERMISSION_DENIED", detail: "not friends" });
-    }
-    const frame: ServerFrame = {
-      type: "typing",
-      data: { conversationId: this.conversationId, userId: actor.userId },
-    };
-    // A room that has slept knows nobody; of two it is cheaper to tell the other than to ask whether they are here.
-    const isDirect = found.value.state.type === DIRECT;
-    const userIds = isDirect ? this.members("", 2).map((member) => member.userId) : this.#delivery.onlineMembers();
-    for (const userId of userIds) {
-      if (userId !== actor.userId) {
-        this.#room.effects.push({ kind: "push", userId, frames: [frame] });
-      }
-    }
-    return ok(undefined);
+  /** Frames to these users, once; nothing of it is kept. */
+  push(userIds: readonly string[], frames: ServerFrame[]): void {
+    this.room.effects.push(...userIds.map((userId) => ({ kind: "push" as const, userId, frames })));
+  }
+
+  /** Of a small room, those who are known to be here; nobody is looked up for it. */
+  onlineMembers(): string[] {
+    return this.#delivery.onlineMembers();
   }
 
   // ---- changes of anything but messages
 
-  /**
-   * Commits a change: new state, members put or removed, and outbox rows for SQL and the bus.
-   * `held`: the caller writes the records through to SQL itself and then says `settled`.
-   */
+  /** Commits a change in one transaction; with `held` the caller writes the records through to SQL and says `settled`. */
   commit(change: RoomCommit, now: number): { records: RoomRecord[]; outboxIds: number[] } {
-    const room = this.#room;
-    const { records, heldIds, rows } = writeCommit(room, change, now);
+    const room = this.room;
+    const { records, heldIds, rows, replaced } = writeCommit(room, change, now);
     room.now = now;
+    room.replaced(replaced);
+    this.#outbox.deleted(change.supersedes ?? []);
     if (change.state !== undefined) {
-      // Membership changes come with a new state; a moved read pointer does not.
       room.state = change.state;
+    }
+    if (change.state !== undefined && (change.put !== undefined || change.removed !== undefined)) {
+      // Membership changes come with a new state; a moved read pointer does not.
       this.#delivery.membersChanged(change.removed ?? []);
     }
     this.#outbox.added(rows, change.held);
@@ -216,8 +209,8 @@ export class RoomCore {
   /** Outbox rows that SQL or a consumer has. */
   settled(outboxIds: readonly number[], now: number): void {
     if (outboxIds.length > 0) {
-      this.#room.now = now;
-      this.#room.store.transaction(() => this.#outbox.delete(outboxIds));
+      this.room.now = now;
+      this.room.store.transaction(() => this.#outbox.delete(outboxIds));
       this.#outbox.deleted(outboxIds);
     }
   }
@@ -226,7 +219,7 @@ export class RoomCore {
 
   /** A delivery's answer: open sockets of that user, or "failed". */
   delivered(userId: string, delivery: { from: number; to: number }, sockets: number | "failed", now: number): void {
-    this.#room.now = now;
+    this.room.now = now;
     this.#delivery.answered(userId, delivery, sockets);
   }
 
@@ -235,19 +228,19 @@ export class RoomCore {
    * cache was emptied not long ago) and "failed" both mean: whoever is not named may be online.
    */
   cached(answer: { online: string[]; complete: boolean } | "failed", now: number): void {
-    this.#room.now = now;
+    this.room.now = now;
     this.#delivery.cached(answer);
   }
 
   /** The persist batch could not be put on the bus; the alarm tries again. */
   persistRefused(now: number): void {
-    this.#room.now = now;
+    this.room.now = now;
     this.#outbox.failed();
   }
 
   /** Messages up to `toSeqId` are in SQL; their senders are told. */
   persisted(fromSeqId: number, toSeqId: number, outboxIds: readonly number[], now: number): void {
-    const room = this.#room;
+    const room = this.room;
     room.now = now;
     const before = room.counters.persistedSeqId;
     // A batch that starts behind a hole proves nothing about the hole.
@@ -274,7 +267,7 @@ export class RoomCore {
 
   /** The consumer gave up on a batch for now: tell the senders, keep the record, try again later. */
   persistFailed(fromSeqId: number, toSeqId: number, now: number): void {
-    const room = this.#room;
+    const room = this.room;
     room.now = now;
     // A batch that was sent again fails again: its senders know.
     const known = Math.max(room.counters.persistedSeqId, this.#failedSeqId);
@@ -289,20 +282,20 @@ export class RoomCore {
 
   /** The fan-out task up to `toSeqId` could not be put on the bus. */
   fanoutRefused(now: number): void {
-    this.#room.now = now;
-    this.#room.attempts += 1;
+    this.room.now = now;
+    this.room.attempts += 1;
     this.#delivery.fanoutRefused();
   }
 
   /** Shards or members have everything up to `toSeqId`; made durable with the next confirmation. */
   fannedOut(toSeqId: number, now: number): void {
-    this.#room.now = now;
+    this.room.now = now;
     this.#delivery.fannedOut(toSeqId);
   }
 
   onTimer(name: TimerName, now: number): void {
-    this.#room.now = now;
-    this.#room.fired(name);
+    this.room.now = now;
+    this.room.fired(name);
     switch (name) {
       case "patience":
         return this.#delivery.onPatience();
@@ -321,7 +314,7 @@ export class RoomCore {
 
   /** Sends again whatever has not been confirmed, prunes the log, and arms itself while needed. */
   onAlarm(now: number): void {
-    const room = this.#room;
+    const room = this.room;
     room.now = now;
     this.#alarmAt = 0;
     const { retryMs } = this.#outbox;
@@ -350,14 +343,14 @@ export class RoomCore {
   }
 
   #pending(): boolean {
-    const { hasOutbox, counters, headSeqId } = this.#room;
+    const { hasOutbox, counters, headSeqId } = this.room;
     return hasOutbox || counters.persistedSeqId < headSeqId || counters.deliveredSeqId < headSeqId;
   }
 
   #ensureAlarm(): void {
     if (this.#alarmAt === 0) {
-      this.#alarmAt = this.#room.now + this.#outbox.retryMs;
-      this.#room.effects.push({ kind: "alarm", at: this.#alarmAt });
+      this.#alarmAt = this.room.now + this.#outbox.retryMs;
+      this.room.effects.push({ kind: "alarm", at: this.#alarmAt });
     }
   }
 }

@@ -1,5 +1,5 @@
 /** One change of anything but messages: what it writes, in one transaction of the room. */
-import type { OutboxRow } from "./ports.ts";
+import type { LogRow, OutboxRow } from "./ports.ts";
 import type { ConversationState, MemberState, RoomRecord } from "./records.ts";
 import type { RoomContext } from "./roomContext.ts";
 import type { OutboxDraft } from "./roomEffects.ts";
@@ -12,8 +12,12 @@ export type RoomCommit = {
   outbox: OutboxDraft[];
   /** The caller writes the records through to SQL itself and then says `settled`. */
   held: boolean;
+  /** Changed messages of the log. @param logId number of the change, that of the first row of `outbox` */
+  rows?: (logId: number) => LogRow[];
+  /** Outbox rows that this change makes pointless. */
+  supersedes?: readonly number[];
   /** Other rows of the same transaction. */
-  write?: () => void;
+  write?: (logId: number) => void;
 };
 
 /** Writes all of it or nothing; each outbox row takes the next number of the room's counter. */
@@ -21,11 +25,12 @@ export function writeCommit(
   room: RoomContext,
   change: RoomCommit,
   now: number,
-): { records: RoomRecord[]; heldIds: number[]; rows: OutboxRow[] } {
+): { records: RoomRecord[]; heldIds: number[]; rows: OutboxRow[]; replaced: LogRow[] } {
   const { store } = room;
   const records: RoomRecord[] = [];
   const heldIds: number[] = [];
   const rows: OutboxRow[] = [];
+  let replaced: LogRow[] = [];
   room.counters = store.transaction(() => {
     const next = { ...room.counters };
     if (change.state !== undefined) {
@@ -37,7 +42,14 @@ export function writeCommit(
     for (const userId of change.removed ?? []) {
       store.deleteMember(userId);
     }
-    change.write?.();
+    if (change.supersedes !== undefined && change.supersedes.length > 0) {
+      store.deleteOutbox(change.supersedes);
+    }
+    replaced = change.rows?.(next.logId + 1) ?? [];
+    for (const row of replaced) {
+      store.replaceMessage(row);
+    }
+    change.write?.(next.logId + 1);
     for (const draft of change.outbox) {
       next.logId += 1;
       const { row, record } = outboxRow(room.conversationId, draft, next.logId, change.held, now);
@@ -51,5 +63,5 @@ export function writeCommit(
     store.saveCounters(next);
     return next;
   });
-  return { records, heldIds, rows };
+  return { records, heldIds, rows, replaced };
 }

@@ -2,9 +2,11 @@
  * What the parts of a room's core share: its memory, the newest rows of its log, and the effects of
  * the step that runs. One owner (`RoomCore`) calls the parts; they never call each other.
  */
+import { ChangeBrake } from "./changeBrake.ts";
 import type { ContentFilter } from "./contentFilter.ts";
 import { jsonBytes } from "./jsonSize.ts";
 import type { Counters, LogRow, RoomStore } from "./ports.ts";
+import type { Rate } from "./rate.ts";
 import { WORLD, WORLD_ROOM_ID, type ConversationState, type MemberState, type StoredMessage } from "./records.ts";
 import type { RoomEffect, TimerName } from "./roomEffects.ts";
 import { worldState } from "./membership.ts";
@@ -17,6 +19,12 @@ export type RoomLimits = {
   dedupeWindowMs: number;
   /** Messages that a cache holds of a conversation; as many stay in the log whatever their age. */
   hotMessages: number;
+  /** A sender may edit a message so long. */
+  editWindowMs: number;
+  /** A sender may recall a message so long. */
+  recallWindowMs: number;
+  /** Changes of messages by one user in a room that fan-out tasks serve: each goes to every reader. */
+  bigRoomChanges: Rate;
 };
 
 /** Source: DESIGN section 3. */
@@ -26,10 +34,21 @@ export const DEDUPE_WINDOW_MS = 7 * 24 * 3_600_000;
 /** Source: DESIGN section 4, `hot_messages`. */
 export const HOT_MESSAGES = 300;
 
+/** Source of both: WIRE "Messages". */
+export const EDIT_WINDOW_MS = 24 * 3_600_000;
+export const RECALL_WINDOW_MS = 2 * 60_000;
+/** One typing of a user in two seconds is passed on; clients show it for longer. Not in the contract. */
+const TYPING_RATE: Rate = { perSecond: 0.5, burst: 1 };
+/** Not in the contract: as often as one may send to the world room. */
+export const BIG_ROOM_CHANGES: Rate = { perSecond: 1, burst: 5 };
+
 export const ROOM_LIMITS: RoomLimits = {
   directDelivery: DIRECT_DELIVERY_LIMIT,
   dedupeWindowMs: DEDUPE_WINDOW_MS,
   hotMessages: HOT_MESSAGES,
+  editWindowMs: EDIT_WINDOW_MS,
+  recallWindowMs: RECALL_WINDOW_MS,
+  bigRoomChanges: BIG_ROOM_CHANGES,
 };
 
 /**
@@ -64,6 +83,9 @@ export class RoomContext {
   /** Grows while confirmations fail; the retry time grows with it. */
   attempts = 0;
   effects: RoomEffect[] = [];
+  /** Changes that go to the readers of a big room, and typing. */
+  readonly #changeBrake: ChangeBrake;
+  readonly typingBrake = new ChangeBrake(TYPING_RATE);
   readonly #armed = new Set<TimerName>();
   /** Newest rows, without a hole, the last one at the head. */
   #recent: LogRow[] = [];
@@ -80,6 +102,7 @@ export class RoomContext {
     this.limits = limits;
     this.filter = filter;
     this.now = now;
+    this.#changeBrake = new ChangeBrake(limits.bigRoomChanges);
     const image = store.load();
     this.state = image.state ?? (conversationId === WORLD_ROOM_ID ? worldState(conversationId) : undefined);
     this.counters = image.counters;
@@ -98,6 +121,22 @@ export class RoomContext {
   withOwnRead(member: MemberState): MemberState {
     const own = this.#ownSeqIds.get(member.userId) ?? 0;
     return own > member.readSeqId ? { ...member, readSeqId: own } : member;
+  }
+
+  /** 0, and a token is taken; or how long `userId` has to wait with another change that goes to a big room's readers. */
+  changeWaitMs(userId: string, now: number): number {
+    return this.big ? this.#changeBrake.take(userId, now) : 0;
+  }
+
+  /** Members since `joinedBy`, and who of them has read up to `seqId`; own messages count as read. */
+  countReaders(seqId: number, joinedBy: number): { members: number; readers: number } {
+    const { members, readers } = this.store.countReaders(seqId, joinedBy);
+    // Their pointer on disk is behind what they sent.
+    const late = [...this.#ownSeqIds].filter(([userId, own]) => {
+      const member = own >= seqId ? this.store.member(userId) : undefined;
+      return member !== undefined && member.readSeqId < seqId && member.joinedAt <= joinedBy;
+    });
+    return { members, readers: readers + late.length };
   }
 
   /** Writes the read pointers of these rows' senders; inside the caller's transaction. */
@@ -169,6 +208,26 @@ export class RoomContext {
     if (this.#recent.length > 2 * RECENT_ROWS) {
       this.#recent = this.#recent.slice(-RECENT_ROWS);
     }
+  }
+
+  /** Rows that were changed just now: what is delivered or persisted from here on is the new content. */
+  replaced(rows: readonly LogRow[]): void {
+    const first = this.#recent[0]?.message.seqId ?? Infinity;
+    for (const row of rows) {
+      const at = row.message.seqId - first;
+      if (at >= 0 && at < this.#recent.length) {
+        this.#recent[at] = row;
+      }
+    }
+  }
+
+  /** These messages as they are now: an effect may wait for its timer while one of them changes. */
+  asNow(messages: readonly StoredMessage[]): StoredMessage[] {
+    const first = this.#recent[0]?.message.seqId ?? Infinity;
+    return messages.map((message) => {
+      const row = message.seqId >= first ? this.#recent[message.seqId - first] : this.store.message(message.seqId);
+      return row?.message ?? message;
+    });
   }
 
   /** Rows after `from` up to `to`, from memory where they are there. */

@@ -19,4 +19,6 @@ export type RoomEffect =
 /** What a change of anything but messages leaves behind, besides its rows. */
 export type OutboxDraft =
   | { kind: "record"; record: (logId: number) => RoomRecord }
+  /** Readers are told by the fan-out, which settles the row. */
+  | { kind: "task"; task: (logId: number) => FanoutTask }
   | { kind: "event"; topic: TopicName; event: (eventId: string, timestampS: number) => object };

@@ -184,6 +184,9 @@ export function outboxRow(
     const record = draft.record(logId);
     return { record, row: { id: logId, topic: PERSIST_TOPIC, body: JSON.stringify(record), held } };
   }
+  if (draft.kind === "task") {
+    return { row: { id: logId, topic: "gochat.tasks.fanout", body: JSON.stringify(draft.task(logId)), held: false } };
+  }
   // The same id each time it is published: consumers are idempotent by it.
   const event = draft.event(`${conversationId}:${logId}`, Math.floor(now / 1000));
   return { row: { id: logId, topic: draft.topic, body: JSON.stringify(event), held: false } };

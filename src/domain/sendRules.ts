@@ -62,8 +62,30 @@ function previewOf(message: StoredMessage): string {
   return message.content.name ?? "";
 }
 
+const NOTHING_OLDER: OlderMessages = new Map();
+
 /** What the log says about the place of the next message. */
 export type LogHead = { seqId: number; logId: number; createdAt: number };
+
+/** Messages that have left the log, by sequence, as SQL has them; `unavailable` while it does not answer. */
+export type OlderMessages = ReadonlyMap<number, StoredMessage> | "unavailable";
+
+/** The message that a send answers: in the log, or behind it. */
+function targetOf(store: RoomStore, replyTo: string, older: OlderMessages): Result<StoredMessage> {
+  const seqId = seqIdOf(replyTo);
+  const logged = store.message(seqId)?.message;
+  if (logged === undefined && older === "unavailable") {
+    return err({ name: "UNAVAILABLE" });
+  }
+  const target = logged ?? (older === "unavailable" ? undefined : older.get(seqId));
+  if (target?.messageId !== replyTo) {
+    return err({ name: "MESSAGE_NOT_FOUND" });
+  }
+  // SQL may be behind a recall.
+  const { content, ...rest } = target;
+  const isRecalled = logged === undefined && store.changes.mark(seqId)?.isRecalled === true;
+  return ok(isRecalled || content === undefined ? rest : target);
+}
 
 /**
  * One send against the log: an answer it had before, a refusal, or the row to insert. The caller
@@ -78,6 +100,7 @@ export function decideSend(
   now: number,
   random: Random,
   filter: ContentFilter,
+  older: OlderMessages = NOTHING_OLDER,
 ): Result<{ row: LogRow; fresh: boolean }> {
   const hash = payloadHash(command);
   const earlier = store.findSend(command.actor.userId, command.clientMsgId);
@@ -123,16 +146,12 @@ export function decideSend(
     message.mentions = mentions;
   }
   if (command.replyTo !== undefined) {
-    const target = store.message(seqIdOf(command.replyTo))?.message;
-    if (target?.messageId !== command.replyTo) {
-      return err({ name: "MESSAGE_NOT_FOUND" });
+    const target = targetOf(store, command.replyTo, older);
+    if (!target.ok) {
+      return target;
     }
-    message.replyTo = {
-      messageId: target.messageId,
-      seqId: target.seqId,
-      senderId: target.senderId,
-      preview: previewOf(target),
-    };
+    const { messageId, seqId: answered, senderId } = target.value;
+    message.replyTo = { messageId, seqId: answered, senderId, preview: previewOf(target.value) };
   }
   return ok({ row: { message, logId: head.logId + 1, payloadHash: hash }, fresh: true });
 }

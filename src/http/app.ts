@@ -22,6 +22,7 @@ import { groups } from "./groups.ts";
 import { health } from "./health.ts";
 import { invites } from "./invites.ts";
 import { members } from "./members.ts";
+import { messageChanges } from "./messageChanges.ts";
 import { messages } from "./messages.ts";
 import { metrics } from "./metrics.ts";
 import { openApiOf } from "./openapi.ts";
@@ -40,7 +41,19 @@ app.use(withServices);
 app.use("/api/*", crossOrigin);
 app.use("/api/*", jsonBody);
 
-for (const resource of [auth, users, friends, blocks, conversations, groups, members, invites, messages, sync]) {
+for (const resource of [
+  auth,
+  users,
+  friends,
+  blocks,
+  conversations,
+  groups,
+  members,
+  invites,
+  messages,
+  messageChanges,
+  sync,
+]) {
   app.route("/api", resource);
 }
 for (const resource of [adminUsers, adminConversations, adminOperation]) {

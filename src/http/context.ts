@@ -31,6 +31,10 @@ const NOTHING_BEHIND: readonly (readonly [pattern: RegExp, name: ErrorName])[] =
 ];
 
 function nothingBehind(c: Ctx, wrongParameter: PropertyKey | undefined): ErrorName {
+  if (wrongParameter === "emoji") {
+    // It is no id: nothing is looked for by it.
+    return "INVALID_INPUT";
+  }
   // The first id of such a path is the conversation's, whatever comes behind it.
   const isConversation = wrongParameter === "id" && /^\/api(?:\/admin)?\/conversations\//.test(c.req.path);
   const found = NOTHING_BEHIND.find(([pattern]) => pattern.test(c.req.path));

@@ -1,6 +1,6 @@
 /** Pages of history that reach behind the room's log. */
 import type { HistoryPage } from "../domain/commands.ts";
-import type { StoredMessage } from "../domain/records.ts";
+import type { SeenMessage, StoredMessage } from "../domain/records.ts";
 
 /** `before` and `after` are exclusive sequences; neither: the newest. */
 export type HistoryRange = { before?: number | undefined; after?: number | undefined; limit: number };
@@ -14,7 +14,7 @@ export async function completeHistory(
   page: HistoryPage,
   range: HistoryRange,
   older: (range: HistoryRange) => Promise<StoredMessage[]>,
-): Promise<StoredMessage[]> {
+): Promise<SeenMessage[]> {
   const { before = Number.MAX_SAFE_INTEGER, after, limit } = range;
   const logged = page.messages;
   // Everything from here on is in the log.

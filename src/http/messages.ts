@@ -1,9 +1,10 @@
 /** History and sending. Rules: WIRE "Messages". */
 import { createRoute } from "@hono/zod-openapi";
-import { messageFor } from "../domain/records.ts";
+import type { HistoryPage } from "../domain/commands.ts";
+import { messageFor, type SeenMessage } from "../domain/records.ts";
 import { ConversationParams, MessageList, MessagesQuery } from "../protocol/rest.ts";
 import { Message, SendBody } from "../protocol/things.ts";
-import { fail, newRouter } from "./context.ts";
+import { fail, newRouter, type Ctx } from "./context.ts";
 import { completeHistory, type HistoryRange } from "./history.ts";
 import { answer, body, refusals } from "./route.ts";
 import { signedIn } from "./signedIn.ts";
@@ -32,7 +33,7 @@ messages.openapi(
       return fail(c, page.fault);
     }
     const older = (range: HistoryRange) => services.repo.conversations.messages(id, range);
-    const rows = await completeHistory(page.value, query, older);
+    const rows = await withOlderReactions(c, id, page.value, await completeHistory(page.value, query, older));
     return c.json({ items: rows.map((row) => messageFor(row, actor.userId)), nextCursor: null }, 200);
   },
 );
@@ -64,3 +65,23 @@ messages.openapi(
     return sent.ok ? c.json(sent.value, 201) : fail(c, sent.fault);
   },
 );
+
+/** The room gave its part of a page with reactions; it has those of what SQL added as well. */
+async function withOlderReactions(
+  c: Ctx,
+  conversationId: string,
+  page: HistoryPage,
+  rows: SeenMessage[],
+): Promise<SeenMessage[]> {
+  const older = rows.filter((row) => row.seqId < page.firstSeqId && row.recalledAt === undefined);
+  if (older.length === 0) {
+    return rows;
+  }
+  const seqIds = older.map((row) => row.seqId);
+  const found = await c.get("services").room(conversationId).reactions(c.get("viewer").actor, seqIds);
+  const reactions = found.ok ? found.value : {};
+  return rows.map((row) => {
+    const own = row.seqId < page.firstSeqId ? reactions[row.seqId] : undefined;
+    return own === undefined ? row : { ...row, reactions: own };
+  });
+}

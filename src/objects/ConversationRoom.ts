@@ -4,9 +4,7 @@
  * same commit; everything else waits for one timer, so that acknowledgements leave first.
  */
 import { DurableObject } from "cloudflare:workers";
-import type { Bus } from "../bus/types.ts";
 import { busOf } from "../bus/index.ts";
-import { CACHE_KEYS, type Cache, type CacheCommand } from "../cache/types.ts";
 import { cacheOf } from "../cache/index.ts";
 import type {
   Actor,
@@ -26,46 +24,40 @@ import { changeMember, dismiss, transfer, updateConversation } from "../domain/g
 import * as views from "../domain/groupViews.ts";
 import * as doors from "../domain/joinChanges.ts";
 import { inspect, type Inspection } from "../domain/inspection.ts";
-import { PRESENCE_TTL_MS } from "../domain/presence.ts";
 import { openOrClose } from "../domain/directDoor.ts";
 import type { MemberState, StoredMessage } from "../domain/records.ts";
-import { RoomCore, type RoomEffect } from "../domain/room.ts";
+import { RoomCore } from "../domain/room.ts";
 import { addMembers, createConversation, markRead, removeMember } from "../domain/roomChanges.ts";
+import { typing } from "../domain/typing.ts";
+import { continueRecalls, editMessage, react, recallMessage } from "../domain/messageChanges.ts";
+import * as messageViews from "../domain/messageViews.ts";
+import type { OlderMessages } from "../domain/sendRules.ts";
 import { requireMember } from "../domain/membership.ts";
 import { systemClock } from "../platform/clock.ts";
 import { contentFilterOf } from "../platform/contentFilter.ts";
-import { messagesFrame } from "../platform/frameText.ts";
 import type { RoomRpc } from "../platform/rpc.ts";
 import { settingsOf } from "../platform/settings.ts";
-import { sessionOf } from "../platform/stubs.ts";
 import type { Result } from "../protocol/errors.ts";
 import { ok } from "../protocol/errors.ts";
-import type { TopicName } from "../protocol/events.ts";
+import type { Content } from "../protocol/things.ts";
 import { repositories } from "../repo/index.ts";
-import { describeError, log } from "../telemetry/log.ts";
-import { noteDelivery, noteOutbox, outboxNoted } from "../telemetry/metrics.ts";
-import { reportSoon } from "../telemetry/report.ts";
+import { noteOutbox, outboxNoted } from "../telemetry/metrics.ts";
 import { DirectDoor } from "./DirectDoor.ts";
+import { HotPurge } from "./HotPurge.ts";
+import { RoomEffects } from "./RoomEffects.ts";
 import { RoomSqlStore } from "./RoomSqlStore.ts";
-
-/** What waits until after the commit. */
-type Later = Exclude<RoomEffect, { kind: "alarm" }>;
 
 export class ConversationRoom extends DurableObject<Env> implements RoomRpc {
   readonly #core: RoomCore;
   readonly #store: RoomSqlStore;
-  readonly #bus: Bus;
-  readonly #cache: Cache;
   readonly #door: DirectDoor;
-  /** Effects that wait for the timer, in order. */
-  #waiting: Later[] = [];
-  #timerArmed = false;
+  readonly #hot: HotPurge;
+  readonly #effects: RoomEffects;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
-    this.#bus = busOf(env);
     const { limits } = settingsOf(env);
-    this.#cache = cacheOf(env);
+    const cache = cacheOf(env);
     this.#store = new RoomSqlStore(ctx.storage);
     this.#core = new RoomCore(
       ctx.id.name ?? "",
@@ -76,21 +68,40 @@ export class ConversationRoom extends DurableObject<Env> implements RoomRpc {
         directDelivery: limits.directFanout,
         dedupeWindowMs: limits.dedupeMs,
         hotMessages: limits.hotMessages,
+        editWindowMs: limits.editMs,
+        recallWindowMs: limits.recallMs,
+        bigRoomChanges: limits.worldSends,
       },
       contentFilterOf(env),
     );
+    this.#hot = new HotPurge(cache, this.#core.conversationId);
+    const { storage } = ctx;
+    this.#effects = new RoomEffects({ core: this.#core, env, storage, bus: busOf(env), cache, hot: this.#hot });
     this.#door = new DirectDoor({
       conversationId: this.#core.conversationId,
       areFriends: (a, b) => repositories(env).friends.areFriends(a, b),
-      apply: (friends) => this.#answer((now) => openOrClose(this.#core, friends, now)),
+      apply: (friends) => this.#effects.answer((now) => openOrClose(this.#core, friends, now)),
     });
-    this.#apply();
+    this.#effects.apply();
   }
 
   // ---- RPC: messages
 
-  append(sends: SendCommand[]): Promise<Result<StoredMessage>[]> {
-    return this.#call((now) => this.#core.append(sends, now));
+  async append(sends: SendCommand[]): Promise<Result<StoredMessage>[]> {
+    const targets = messageViews.olderTargets(this.#core, sends);
+    // Waits only where somebody answers what has left the log: a sender's flights come one after the other all the same.
+    const older = targets.length === 0 ? undefined : await this.#older(targets);
+    return this.#call((now) => this.#core.append(sends, now, older));
+  }
+
+  async #older(seqIds: number[]): Promise<OlderMessages> {
+    try {
+      const found = await repositories(this.env).messages.at(this.#core.conversationId, seqIds);
+      return new Map(found.map((message) => [message.seqId, message]));
+    } catch (error) {
+      this.#effects.lost("reading answered messages", error);
+      return "unavailable";
+    }
   }
 
   history(actor: Actor, page: { before?: number; after?: number; limit: number }): Promise<Result<HistoryPage>> {
@@ -99,6 +110,48 @@ export class ConversationRoom extends DurableObject<Env> implements RoomRpc {
 
   readLog(after: number, limit: number): Promise<HistoryPage> {
     return this.#call(() => this.#core.readLog(after, limit));
+  }
+
+  editMessage(actor: Actor, messageId: string, content: Content, older?: StoredMessage) {
+    return this.#change((now) => editMessage(this.#core, actor, messageId, content, now, older));
+  }
+
+  recallMessage(actor: Actor, messageId: string, older?: StoredMessage) {
+    return this.#change((now) => recallMessage(this.#core, actor, messageId, now, older));
+  }
+
+  react(actor: Actor, messageId: string, emoji: string, wanted: boolean, older?: StoredMessage) {
+    return this.#change((now) => react(this.#core, actor, messageId, emoji, wanted, now, older));
+  }
+
+  edits(actor: Actor, messageId: string, older?: StoredMessage) {
+    return this.#call(() => messageViews.editsOf(this.#core, actor, messageId, older));
+  }
+
+  readers(actor: Actor, messageId: string, older?: StoredMessage) {
+    return this.#call(() => messageViews.readersOf(this.#core, actor, messageId, older));
+  }
+
+  reactions(actor: Actor, seqIds: number[]) {
+    return this.#call(() => messageViews.reactionsOf(this.#core, actor, seqIds));
+  }
+
+  changedSince(actor: Actor, version: number, upTo: number, limit: number) {
+    return this.#call(() => messageViews.changedSince(this.#core, actor, version, upTo, limit));
+  }
+
+  senders(from: number, to: number, limit: number): Promise<{ userIds: string[]; firstSeqId: number }> {
+    const { firstSeqId } = this.#core.counters;
+    return this.#call(() => ({ userIds: messageViews.sendersBetween(this.#core, from, to, limit), firstSeqId }));
+  }
+
+  /** A change of a message: its old form is out of the cache before anybody is answered. */
+  async #change<T>(step: (now: number) => Result<RoomChange<T>>): Promise<Result<RoomChange<T>>> {
+    const change = await this.#call(step);
+    if (change.ok) {
+      await this.#hot.purge(change.value.records);
+    }
+    return change;
   }
 
   // ---- RPC: the conversation and its members
@@ -210,7 +263,7 @@ export class ConversationRoom extends DurableObject<Env> implements RoomRpc {
   }
 
   typing(actor: Actor): Promise<Result<void>> {
-    return this.#call(() => this.#core.typing(actor));
+    return this.#call((now) => typing(this.#core, actor, now));
   }
 
   friendshipChanged(): Promise<void> {
@@ -250,169 +303,12 @@ export class ConversationRoom extends DurableObject<Env> implements RoomRpc {
   override alarm(): Promise<void> {
     return this.#call((now) => {
       this.#core.onAlarm(now);
+      continueRecalls(this.#core, now);
       this.#noteOutbox(now);
     });
   }
 
-  // ---- effects
-
-  /** One step of the core; its answer waits for the commit by the platform's output gate. */
   #call<T>(step: (now: number) => T): Promise<T> {
-    const now = systemClock.now();
-    reportSoon(this.env, now);
-    const answer = step(now);
-    this.#apply();
-    return Promise.resolve(answer);
-  }
-
-  /** Alarms at once, in the commit of the step; the rest by one timer, after the answer has left. */
-  #apply(): void {
-    for (const effect of this.#core.takeEffects()) {
-      if (effect.kind === "alarm") {
-        void this.ctx.storage.setAlarm(effect.at);
-      } else {
-        this.#waiting.push(effect);
-      }
-    }
-    if (this.#waiting.length > 0 && !this.#timerArmed) {
-      this.#timerArmed = true;
-      setTimeout(() => this.#drain(), 0);
-    }
-  }
-
-  #drain(): void {
-    this.#timerArmed = false;
-    while (this.#waiting.length > 0) {
-      for (const effect of this.#waiting.splice(0)) {
-        this.#carryOut(effect);
-      }
-    }
-  }
-
-  /** The answer to an effect: what it leads to needs no timer, no acknowledgement waits behind it. */
-  #answer(step: (now: number) => void): void {
-    step(systemClock.now());
-    for (const effect of this.#core.takeEffects()) {
-      if (effect.kind === "alarm") {
-        void this.ctx.storage.setAlarm(effect.at);
-      } else if (this.#timerArmed) {
-        this.#waiting.push(effect);
-      } else {
-        this.#carryOut(effect);
-      }
-    }
-  }
-
-  #carryOut(effect: Later): void {
-    switch (effect.kind) {
-      case "deliver":
-        return this.#deliver(effect);
-      case "push":
-        return void sessionOf(this.env, effect.userId)
-          .deliver(effect.frames.map((frame) => JSON.stringify(frame)))
-          .catch((error: unknown) => this.#lost("push", error));
-      case "cache":
-        return void this.#updateCache(effect);
-      case "persist": {
-        const { batch } = effect;
-        return void this.#bus
-          .publish("gochat.messages.persist", [{ key: batch.conversationId, body: batch }])
-          .catch((error: unknown) => {
-            this.#lost("persist batch", error);
-            this.#answer((now) => this.#core.persistRefused(now));
-          });
-      }
-      case "publish":
-        return void this.#publish(effect.rows);
-      case "fanout":
-        return void this.#bus
-          .publish("gochat.tasks.fanout", [{ key: effect.task.conversationId, body: effect.task }])
-          .catch((error: unknown) => {
-            this.#lost("fan-out task", error);
-            this.#answer((now) => this.#core.fanoutRefused(now));
-          });
-      case "timer":
-        setTimeout(() => this.#answer((now) => this.#core.onTimer(effect.name, now)), effect.inMs);
-    }
-  }
-
-  #deliver(effect: Extract<RoomEffect, { kind: "deliver" }>): void {
-    const { from, to } = effect;
-    // Serialised once for all receivers of the batch.
-    const frames = [messagesFrame(effect.messages)];
-    const range = { conversationId: this.#core.conversationId, from, to };
-    const count = effect.messages.length;
-    const committedAt = effect.messages[0]?.createdAt ?? 0;
-    for (const userId of effect.userIds) {
-      sessionOf(this.env, userId)
-        .deliver(frames, range)
-        .then(
-          (sockets) =>
-            this.#answer((now) => {
-              this.#core.delivered(userId, { from, to }, sockets, now);
-              noteDelivery(sockets, count, now - committedAt);
-            }),
-          (error: unknown) => {
-            this.#lost("delivery", error);
-            this.#answer((now) => this.#core.delivered(userId, { from, to }, "failed", now));
-          },
-        );
-    }
-  }
-
-  /** Head, hot messages and the presence of whom the rounds do not know, in one pipeline. */
-  async #updateCache(effect: Extract<RoomEffect, { kind: "cache" }>): Promise<void> {
-    const id = this.#core.conversationId;
-    // A slow pipeline of an earlier life of this room may land after one of this life.
-    const commands: CacheCommand[] = [["SETMAX", CACHE_KEYS.headSeqId(id), String(effect.headSeqId)]];
-    if (effect.messages.length > 0) {
-      commands.push([
-        "ZADD",
-        CACHE_KEYS.hotMessages(id),
-        settingsOf(this.env).limits.hotMessages,
-        ...effect.messages.flatMap((message) => [message.seqId, JSON.stringify(message)]),
-      ]);
-    }
-    const asked = effect.presenceOf;
-    if (asked.length > 0) {
-      commands.push(["SETNX", CACHE_KEYS.presenceSince, String(systemClock.now())]);
-      commands.push(["GET", CACHE_KEYS.presenceSince]);
-      commands.push(["MGET", ...asked.map(CACHE_KEYS.online)]);
-    }
-    try {
-      const replies = await this.#cache.pipeline(commands);
-      const presence = replies.at(-1);
-      const online =
-        asked.length > 0 && Array.isArray(presence) ? asked.filter((_userId, index) => presence[index] !== null) : [];
-      const sinceMs = asked.length > 0 ? Number(replies.at(-2)) : 0;
-      this.#answer((now) => this.#core.cached({ online, complete: now - sinceMs >= PRESENCE_TTL_MS }, now));
-    } catch (error) {
-      this.#lost("cache pipeline", error);
-      this.#answer((now) => this.#core.cached("failed", now));
-    }
-  }
-
-  async #publish(rows: { topic: TopicName; body: string }[]): Promise<void> {
-    const byTopic = new Map<TopicName, { key: string; body: unknown }[]>();
-    for (const row of rows) {
-      const records = byTopic.get(row.topic) ?? [];
-      records.push({ key: this.#core.conversationId, body: JSON.parse(row.body) });
-      byTopic.set(row.topic, records);
-    }
-    for (const [topic, records] of byTopic) {
-      try {
-        await this.#bus.publish(topic, records);
-      } catch (error) {
-        // The rows stay in the outbox; the alarm publishes them again.
-        this.#lost("events", error);
-      }
-    }
-  }
-
-  #lost(what: string, error: unknown): void {
-    log("warn", `${what} failed, will be repeated or repaired`, {
-      conversationId: this.#core.conversationId,
-      error: describeError(error),
-    });
+    return Promise.resolve(this.#effects.run(step));
   }
 }

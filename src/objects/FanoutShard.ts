@@ -8,13 +8,14 @@ import type { SendCommand } from "../domain/commands.ts";
 import { Lane } from "../domain/lane.ts";
 import type { StoredMessage } from "../domain/records.ts";
 import { ShardCore, SHARD_BACKLOG, type ShardEffect } from "../domain/shard.ts";
+import { NOTES_WINDOW_MS, ShardNotes } from "../domain/shardNotes.ts";
 import { SHARD_SEPARATOR } from "../domain/sharding.ts";
 import { systemClock } from "../platform/clock.ts";
 import { faultOfThrown } from "../platform/failures.ts";
 import { newId } from "../platform/ids.ts";
 import { messagesFrame } from "../platform/frameText.ts";
 import { ObjectSchema } from "../platform/objectSchema.ts";
-import type { ShardRpc } from "../platform/rpc.ts";
+import type { ShardRpc, TellNotice } from "../platform/rpc.ts";
 import { settingsOf, type Limits } from "../platform/settings.ts";
 import { answerClose, closeSocket, sendFrames } from "../platform/sockets.ts";
 import { roomOf, sessionOf } from "../platform/stubs.ts";
@@ -37,6 +38,9 @@ const PULL_ROWS = 200;
 /** Who waits longer for a handing-over is told that it did not come: the room sends the task again. */
 const SERVED_LIMIT_MS = 10_000;
 
+/** Sessions told at one time. */
+const TELL_SLICE = 100;
+
 type Owed = { toSeqId: number; settle: (served: boolean) => void };
 type Parcel = { command: SendCommand; answer: (outcome: Result<StoredMessage>) => void };
 
@@ -53,6 +57,9 @@ export class FanoutShard extends DurableObject<Env> implements ShardRpc {
   #owed: Owed[] = [];
   /** Sockets that are open, as far as comings and goings tell; each frame counts again. */
   #open: number;
+  readonly #notes = new ShardNotes();
+  /** Ends when the window that gathers now has been told. */
+  #told: Promise<void> = Promise.resolve();
   /** While the room is asked where it stands: everybody who comes meanwhile waits for the one answer. */
   #beginning: Promise<void> | undefined;
   /** The last reading of the log; never rejects. */
@@ -170,6 +177,32 @@ export class FanoutShard extends DurableObject<Env> implements ShardRpc {
     this.#owed.push({ toSeqId, settle });
     this.#settle();
     return promise;
+  }
+
+  /** Edits, recalls and reactions: gathered for a window, then to every socket and every session. */
+  async tell(notice: TellNotice): Promise<void> {
+    const { seqId, key, frame, message } = notice;
+    if (message !== undefined) {
+      this.#core.amended(seqId, message);
+    }
+    if (this.#notes.add({ key, frame, isReaction: message === undefined })) {
+      this.#told = this.#tellAfterWindow();
+    }
+    await this.#told;
+  }
+
+  async #tellAfterWindow(): Promise<void> {
+    await new Promise((resolve) => setTimeout(resolve, NOTES_WINDOW_MS));
+    const frames = this.#notes.take();
+    sendFrames(this.ctx.getWebSockets(), frames);
+    const userIds = this.#core.sessionIds();
+    for (let at = 0; at < userIds.length; at += TELL_SLICE) {
+      const slice = userIds.slice(at, at + TELL_SLICE);
+      // Whoever is not reached learns it from the next sync.
+      await Promise.allSettled(
+        slice.map((userId) => sessionOf(this.env, userId).deliverBigRoom(this.#conversationId, frames)),
+      );
+    }
   }
 
   #settle(): void {

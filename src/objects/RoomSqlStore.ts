@@ -3,8 +3,9 @@ import type { Counters, LogRow, OutboxRow, RoomImage, RoomStore } from "../domai
 import type { ConversationState, MemberState, StoredMessage } from "../domain/records.ts";
 import { ObjectSchema } from "../platform/objectSchema.ts";
 import type { TopicName } from "../protocol/events.ts";
-import { GROUP_TABLES, GroupSqlStore } from "./GroupSqlStore.ts";
+import { GROUP_TABLES, GroupSqlStore, type Query } from "./GroupSqlStore.ts";
 import { toMember, type MemberColumns } from "./memberRows.ts";
+import { CHANGES_MIGRATION, RoomSqlChanges } from "./RoomSqlChanges.ts";
 
 /** Released migrations are never edited; docs/storage-schema.md describes the tables. */
 const MIGRATIONS = [
@@ -32,12 +33,19 @@ const MIGRATIONS = [
    );
    CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;`,
   GROUP_TABLES,
+  CHANGES_MIGRATION,
 ];
 
 /** Members kept in memory; a large group's senders are read again when they are not among them. */
 const MEMBER_CACHE = 1_000;
 
 type MessageColumns = { log_id: number; payload_hash: string; body: string };
+type OutboxColumns = { id: number; topic: string; body: string; held: number };
+
+function toOutboxRow(row: OutboxColumns): OutboxRow {
+  return { ...row, topic: row.topic as TopicName, held: row.held !== 0 };
+}
+
 function toLogRow(row: MessageColumns): LogRow {
   return {
     message: JSON.parse(row.body) as StoredMessage,
@@ -53,12 +61,15 @@ export class RoomSqlStore implements RoomStore {
   readonly #schema: ObjectSchema;
   /** Read-through copy of rows of `members`; may be emptied at any time. */
   readonly #members = new Map<string, MemberState | undefined>();
+  readonly changes: RoomSqlChanges;
 
   constructor(storage: DurableObjectStorage) {
     this.#storage = storage;
     this.#sql = storage.sql;
     this.#schema = new ObjectSchema(storage, MIGRATIONS);
-    this.groups = new GroupSqlStore(storage.sql, (query, ...values) => this.#rows(query, ...values));
+    const rows: Query = (query, ...values) => this.#rows(query, ...values);
+    this.groups = new GroupSqlStore(storage.sql, rows);
+    this.changes = new RoomSqlChanges(storage.sql, rows);
   }
 
   transaction<T>(work: () => T): T {
@@ -190,10 +201,40 @@ export class RoomSqlStore implements RoomStore {
       row.payloadHash,
       JSON.stringify(message),
     );
+    this.changes.sent(message);
+  }
+
+  replaceMessage(row: LogRow): void {
+    this.#sql.exec(
+      "UPDATE messages SET log_id = ?, body = ? WHERE seq_id = ?",
+      row.logId,
+      JSON.stringify(row.message),
+      row.message.seqId,
+    );
+  }
+
+  senders(from: number, to: number, limit: number): string[] {
+    return this.#rows<{ sender_id: string }>(
+      `SELECT sender_id FROM messages WHERE seq_id > ? AND seq_id <= ?
+         GROUP BY sender_id ORDER BY max(seq_id) DESC LIMIT ?`,
+      from,
+      to,
+      limit,
+    ).map((row) => row.sender_id);
+  }
+
+  countReaders(seqId: number, joinedBy: number): { members: number; readers: number } {
+    const [row] = this.#rows<{ members: number; readers: number }>(
+      "SELECT count(*) AS members, coalesce(sum(read_seq_id >= ?), 0) AS readers FROM members WHERE joined_at <= ?",
+      seqId,
+      joinedBy,
+    );
+    return row ?? { members: 0, readers: 0 };
   }
 
   pruneMessages(seqId: number): void {
     this.#sql.exec("DELETE FROM messages WHERE seq_id <= ?", seqId);
+    this.changes.pruned(seqId);
   }
 
   addOutbox(row: OutboxRow): void {
@@ -207,10 +248,16 @@ export class RoomSqlStore implements RoomStore {
   }
 
   outbox(limit: number): OutboxRow[] {
-    return this.#rows<{ id: number; topic: string; body: string; held: number }>(
-      "SELECT id, topic, body, held FROM outbox ORDER BY id LIMIT ?",
-      limit,
-    ).map((row) => ({ ...row, topic: row.topic as TopicName, held: row.held !== 0 }));
+    return this.#rows<OutboxColumns>("SELECT id, topic, body, held FROM outbox ORDER BY id LIMIT ?", limit).map(
+      toOutboxRow,
+    );
+  }
+
+  findOutbox(text: string): OutboxRow[] {
+    return this.#rows<OutboxColumns>(
+      "SELECT id, topic, body, held FROM outbox WHERE instr(body, ?) > 0 ORDER BY id",
+      text,
+    ).map(toOutboxRow);
   }
 
   deleteOutbox(ids: readonly number[]): void {

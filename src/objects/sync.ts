@@ -5,7 +5,7 @@
 import { CACHE_KEYS, type Cache } from "../cache/types.ts";
 import type { Actor } from "../domain/commands.ts";
 import { jsonBytes } from "../domain/jsonSize.ts";
-import { messageFor, WORLD, type StoredMessage } from "../domain/records.ts";
+import { messageFor, WORLD, type SeenMessage } from "../domain/records.ts";
 import { presentUser } from "../http/present.ts";
 import { presentItem, withNewest, type SeenBy } from "../http/views.ts";
 import { systemClock } from "../platform/clock.ts";
@@ -16,6 +16,7 @@ import type { SyncRequest, SyncResult } from "../protocol/frames.ts";
 import type { SyncedConversation } from "../protocol/things.ts";
 import { repositories } from "../repo/index.ts";
 import type { ConversationItem } from "../repo/types.ts";
+import { readVersions, updatedSince, updatedWithinBytes } from "./syncUpdated.ts";
 
 /** Conversations in one answer. */
 const PAGE = 100;
@@ -96,11 +97,14 @@ export async function buildSync(
   }
   const unlisted = await unlistedOf(env, actor, request, page.value.items);
   const items = [...page.value.items, ...unlisted.items];
-  const heads = await readHeads(env, cache, items, here.heads);
+  const ids = items.map((item) => item.conversation.conversationId);
+  const [heads, versions] = await Promise.all([readHeads(env, cache, items, here.heads), readVersions(cache, ids)]);
+  const isNewer = ({ conversation }: ConversationItem, known: Known): boolean =>
+    Math.max(conversation.version, versions.get(conversation.conversationId) ?? 0) > known.version;
   const changed = items.filter((item) => {
     const known = knownOf(request, item.conversation.conversationId);
     const head = heads.get(item.conversation.conversationId) ?? item.headSeqId;
-    return known === undefined || head > known.seqId || item.conversation.version > known.version;
+    return known === undefined || head > known.seqId || isNewer(item, known);
   });
   const peers = await peersOf(env, actor.userId, changed);
   const fresh = await withNewest({ cache, room: (id) => roomOf(env, id) }, changed, heads);
@@ -111,19 +115,22 @@ export async function buildSync(
       const id = item.conversation.conversationId;
       const from = after.get(id) ?? 0;
       const messages = item.headSeqId > from ? (hot.get(id) ?? (await logged(env, actor, id, from))) : [];
+      const known = knownOf(request, id);
+      const updated =
+        known !== undefined && isNewer(item, known) ? await updatedSince(env, actor, id, known.version, from) : [];
       const newest = messages.at(-1);
       const reached = newest?.seqId ?? from;
       // What came while this was read counts in all of it, or in none.
-      const isNewer = newest !== undefined && reached > (item.lastMessage?.seqId ?? 0);
+      const isLast = newest !== undefined && reached > (item.lastMessage?.seqId ?? 0);
       const headSeqId = Math.max(item.headSeqId, newest?.seqId ?? 0);
       const own = messages.findLast((message) => message.senderId === actor.userId)?.seqId ?? 0;
       const readSeqId = Math.max(item.readSeqId, own);
-      const shown = { ...item, headSeqId, readSeqId, ...(isNewer ? { lastMessage: newest } : {}) };
+      const shown = { ...item, headSeqId, readSeqId, ...(isLast ? { lastMessage: newest } : {}) };
       return {
         ...presentItem(shown, actor.userId, here, peers),
         messages: messages.map((message) => messageFor(message, actor.userId)),
         hasMore: reached < headSeqId,
-        updated: [],
+        updated: updated.map((message) => messageFor(message, actor.userId)),
       };
     }),
   );
@@ -138,7 +145,7 @@ export async function buildSync(
 /** In the order of the list: what stands first there keeps its messages. */
 function withinBytes(conversations: readonly SyncedConversation[]): SyncedConversation[] {
   let left = MESSAGES_BYTES;
-  return conversations.map((synced) => {
+  return updatedWithinBytes(conversations).map((synced) => {
     const end = synced.messages.findIndex((message) => {
       left -= jsonBytes(message);
       return left < 0;
@@ -158,12 +165,12 @@ async function hotMessages(
   cache: Cache,
   items: readonly ConversationItem[],
   after: ReadonlyMap<string, number>,
-): Promise<Map<string, StoredMessage[]>> {
+): Promise<Map<string, SeenMessage[]>> {
   const behind = items.flatMap(({ conversation: { conversationId: id }, headSeqId }) => {
     const from = after.get(id) ?? 0;
     return headSeqId > from ? [{ id, from, headSeqId }] : [];
   });
-  const found = new Map<string, StoredMessage[]>();
+  const found = new Map<string, SeenMessage[]>();
   if (behind.length === 0) {
     return found;
   }
@@ -182,7 +189,7 @@ async function hotMessages(
       // Only the rooms write there, from typed rows.
       const rows = (Array.isArray(reply) ? reply : [])
         .filter((text) => text !== null)
-        .map((text) => JSON.parse(text) as StoredMessage);
+        .map((text) => JSON.parse(text) as SeenMessage);
       if (rows.length > 0 && rows.every((message, n) => message.seqId === from + 1 + n)) {
         found.set(id, rows);
       }
@@ -194,7 +201,7 @@ async function hotMessages(
 }
 
 /** The first messages after `after`, from the room's log, or from SQL when they have left it. */
-async function logged(env: Env, actor: Actor, conversationId: string, after: number): Promise<StoredMessage[]> {
+async function logged(env: Env, actor: Actor, conversationId: string, after: number): Promise<SeenMessage[]> {
   const page = await roomOf(env, conversationId).history(actor, { after, limit: MESSAGES });
   if (page.ok && page.value.firstSeqId <= after + 1) {
     return page.value.messages;

@@ -6,8 +6,10 @@
 import type {
   Actor,
   AddedMembers,
+  ChangedMessages,
   CreateRoom,
   HistoryPage,
+  ReadersView,
   RoomChange,
   RoomView,
   SendCommand,
@@ -16,9 +18,9 @@ import type { PresenceView } from "../domain/comings.ts";
 import type { Ban } from "../domain/ban.ts";
 import type { Inspection } from "../domain/inspection.ts";
 import type { Notice } from "../domain/notices.ts";
-import type { MemberState, StoredMessage } from "../domain/records.ts";
+import type { MemberState, SeenMessage, StoredMessage } from "../domain/records.ts";
 import type { ErrorName, Result } from "../protocol/errors.ts";
-import type { Device, Message } from "../protocol/things.ts";
+import type { Content, Device, Edit, Message, Reaction } from "../protocol/things.ts";
 import type { IsolateReport } from "../telemetry/exposition.ts";
 import type { Samples } from "../telemetry/meters.ts";
 import type { GroupRpc } from "./groupRpc.ts";
@@ -26,8 +28,10 @@ import type { GroupRpc } from "./groupRpc.ts";
 export type {
   Actor,
   AddedMembers,
+  ChangedMessages,
   CreateRoom,
   HistoryPage,
+  ReadersView,
   RoomChange,
   RoomView,
   SendCommand,
@@ -57,6 +61,34 @@ export interface RoomRpc extends GroupRpc {
     writesThrough: boolean,
   ): Promise<Result<RoomChange<{ readSeqId: number; unreadCount: number }>>>;
   typing(actor: Actor): Promise<Result<void>>;
+
+  /**
+   * Changes of a message after it was sent (`src/domain/messageChanges.ts`). `older`: as SQL has it, for a message that has left
+   * the log; without it such a message answers MESSAGE_NOT_FOUND. When they return, the cache has no older form of it.
+   */
+  editMessage(
+    actor: Actor,
+    messageId: string,
+    content: Content,
+    older?: StoredMessage,
+  ): Promise<Result<RoomChange<SeenMessage>>>;
+  /** By a system admin also without being a member. */
+  recallMessage(actor: Actor, messageId: string, older?: StoredMessage): Promise<Result<RoomChange<SeenMessage>>>;
+  /** @param wanted puts the reaction there, or takes it back */
+  react(
+    actor: Actor,
+    messageId: string,
+    emoji: string,
+    wanted: boolean,
+    older?: StoredMessage,
+  ): Promise<Result<RoomChange<Reaction>>>;
+  /** Earlier versions; `inLog` false: only SQL has them. */
+  edits(actor: Actor, messageId: string, older?: StoredMessage): Promise<Result<{ edits: Edit[]; inLog: boolean }>>;
+  readers(actor: Actor, messageId: string, older?: StoredMessage): Promise<Result<ReadersView>>;
+  /** Reactions by sequence, also of messages that have left the log. */
+  reactions(actor: Actor, seqIds: number[]): Promise<Result<Record<number, Reaction[]>>>;
+  /** Messages up to `upTo` that changed since the conversation had this version; at most `limit`, the latest changes. */
+  changedSince(actor: Actor, version: number, upTo: number, limit: number): Promise<Result<ChangedMessages>>;
   /**
    * A direct conversation's users became friends, or are friends no more: it opens or closes, as SQL has it now. Throws when
    * SQL does not answer; the event of the change brings the news again.
@@ -76,6 +108,8 @@ export interface RoomRpc extends GroupRpc {
   /** For consumers and shards, without a membership check: log rows after `after`, and members. */
   readLog(after: number, limit: number): Promise<HistoryPage>;
   memberIds(after: string, limit: number): Promise<string[]>;
+  /** Present members who sent something after `from` up to `to`, as far as the log reaches; the latest first. */
+  senders(from: number, to: number, limit: number): Promise<{ userIds: string[]; firstSeqId: number }>;
 }
 
 /** Account facts that the session stores at sign-in, from SQL. */
@@ -182,6 +216,8 @@ export interface ShardRpc {
   send(sends: SendCommand[]): Promise<Result<StoredMessage>[]>;
   /** From the fan-out consumer; a hole before `fromSeqId` is healed from the log. */
   push(task: { fromSeqId: number; toSeqId: number; messages: StoredMessage[] }): Promise<void>;
+  /** A message that readers may have has changed; comes back when they were told. */
+  tell(notice: TellNotice): Promise<void>;
   /**
    * Comes back when every reader has taken over everything up to `toSeqId`; false when that will not be known (the shard
    * died since the push, or it takes too long): then the fan-out is not confirmed, and the room repeats it.
@@ -191,6 +227,12 @@ export interface ShardRpc {
   closeDevice(userId: string, deviceId: string, name: ErrorName): Promise<void>;
   readers(): Promise<{ sockets: number; sessions: number }>;
 }
+
+/**
+ * Frame of a changed message. `key`: of two notices with the same key the later one is enough. `message`: its new form,
+ * `null` when it was recalled; absent when only a reaction came or went.
+ */
+export type TellNotice = { seqId: number; key: string; frame: string; message?: StoredMessage | null };
 
 /** Commands of the cache, the dialect of Redis, as much as we use of it; SETMAX and DELIF are scripts there. */
 export type CacheCommand =
@@ -204,6 +246,7 @@ export type CacheCommand =
   /** Deletes the key when the number there is at most this one; answers how many keys went, as DEL. */
   | ["DELIF", string, string]
   | ["ZADD", string, number, ...(string | number)[]] // key, max size kept, score, member, …
+  | ["ZREMRANGEBYSCORE", string, number, number]
   | ["ZRANGE", string, number, number];
 export type CacheReply = string | number | null | (string | null)[];
 

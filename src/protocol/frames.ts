@@ -102,6 +102,11 @@ export type Notification = z.infer<typeof Notification>;
 /** Of the client frame that is answered. Source: WIRE "Frames". */
 const Ref = z.string().optional().meta({ description: "`id` of the frame that this answers" });
 
+/** Frames of changes may overtake each other. */
+const ChangeVersion = Count.optional().meta({
+  description: "Of the conversation after the change: of two about the same thing the higher one is the newer",
+});
+
 /** The data of each server frame, by type. Clients ignore types and fields that they do not know. */
 export const SERVER_FRAMES = {
   connected: z.object({
@@ -124,12 +129,17 @@ export const SERVER_FRAMES = {
   "message-error": z.object({ clientMsgId: z.string(), conversationId: z.string(), error: WireError, ref: Ref }),
   "new-message": z.object({ message: Message }),
   "new-messages": z.object({ messages: z.array(Message) }),
-  "message-updated": z.object({ message: Message }),
+  "message-updated": z.object({
+    message: Message.meta({ description: "Without reactions: they stay as they are known" }),
+    version: ChangeVersion,
+  }),
   "message-recalled": z.object({
     conversationId: ConversationId,
     messageId: MessageId,
     seqId: SeqId,
     operatorId: UserId,
+    recalledAt: TimeMs.optional(),
+    version: ChangeVersion,
   }),
   "message-reaction": z.object({
     conversationId: ConversationId,
@@ -139,6 +149,7 @@ export const SERVER_FRAMES = {
     userId: UserId,
     added: z.boolean(),
     count: Count,
+    version: ChangeVersion,
   }),
   "message-read-receipt": z.object({ conversationId: ConversationId, userId: UserId, readSeqId: SeqId }),
   typing: z.object({ conversationId: ConversationId, userId: UserId }),
@@ -187,4 +198,12 @@ export type ServerFrameOf<Type extends ServerFrameType> = Type extends "pong"
 export type ServerFrame = { [Type in ServerFrameType]: ServerFrameOf<Type> }[ServerFrameType];
 
 /** Server frames of `/ws/rooms/{id}`; all others are of `/ws`. */
-export const ROOM_SOCKET_FRAMES = ["room", "new-messages", "error", "pong"] as const satisfies ServerFrameType[];
+export const ROOM_SOCKET_FRAMES = [
+  "room",
+  "new-messages",
+  "message-updated",
+  "message-recalled",
+  "message-reaction",
+  "error",
+  "pong",
+] as const satisfies ServerFrameType[];

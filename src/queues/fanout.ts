@@ -4,13 +4,13 @@
  */
 import { WORLD, type FanoutTask } from "../domain/records.ts";
 import { messagesFrame } from "../platform/frameText.ts";
-import type { ShardRpc } from "../platform/rpc.ts";
-import { settingsOf } from "../platform/settings.ts";
-import { roomOf, sessionOf, shardAt } from "../platform/stubs.ts";
+import { roomOf, sessionOf } from "../platform/stubs.ts";
 import { describeError, log } from "../telemetry/log.ts";
 import { noteGivingUp } from "./letters.ts";
+import { tellChange } from "./messageNotice.ts";
 import { forOnlineMembers } from "./online.ts";
 import { deadNext, retryDelayS } from "./retry.ts";
+import { shardsOf } from "./shards.ts";
 
 const TOPIC = "gochat.tasks.fanout";
 
@@ -26,20 +26,28 @@ export async function fanout(batch: MessageBatch<FanoutTask>, env: Env, later: L
   }
   await Promise.all(
     [...byRoom.values()].map(async (messages) => {
-      // In order within a room, as far as this batch knows them; shards heal the rest.
-      for (const message of messages.toSorted((a, b) => a.body.fromSeqId - b.body.fromSeqId)) {
+      // In order within a room, as far as this batch knows them; shards heal the rest. News of messages after the messages.
+      for (const message of messages.toSorted((a, b) => orderOf(a.body) - orderOf(b.body))) {
         await run(message, env, later);
       }
     }),
   );
 }
 
+function orderOf(task: FanoutTask): number {
+  return task.notice === undefined ? task.fromSeqId : Number.MAX_SAFE_INTEGER;
+}
+
 async function run(message: Message<FanoutTask>, env: Env, later: Later): Promise<void> {
   const task = message.body;
   try {
-    if (task.type === WORLD) {
+    if (task.notice !== undefined) {
+      await tellChange(task, task.notice, env, later);
+    } else if (task.type === WORLD) {
       const { fromSeqId, toSeqId, messages } = task;
-      await Promise.all(shardsOf(task, env).map((shard) => shard.push({ fromSeqId, toSeqId, messages })));
+      await Promise.all(
+        shardsOf(task.conversationId, env).map((shard) => shard.push({ fromSeqId, toSeqId, messages })),
+      );
       // Not waited for: one slow reader would hold up every other room's tasks.
       later(confirmServed(task, env));
     } else {
@@ -65,14 +73,10 @@ async function run(message: Message<FanoutTask>, env: Env, later: Later): Promis
   }
 }
 
-function shardsOf(task: FanoutTask, env: Env): ShardRpc[] {
-  return Array.from({ length: settingsOf(env).worldShards }, (_, n) => shardAt(env, task.conversationId, n));
-}
-
 /** A shard holds what it was pushed in memory until its readers have it: only then is the room told. */
 async function confirmServed(task: FanoutTask, env: Env): Promise<void> {
   try {
-    const served = await Promise.all(shardsOf(task, env).map((shard) => shard.served(task.toSeqId)));
+    const served = await Promise.all(shardsOf(task.conversationId, env).map((shard) => shard.served(task.toSeqId)));
     if (served.every(Boolean)) {
       await roomOf(env, task.conversationId).fannedOut(task.toSeqId);
     }

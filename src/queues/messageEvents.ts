@@ -1,4 +1,5 @@
 /** `gochat.message-events`: receipts to the senders in the range, failures to the sender. */
+import { repositories } from "../repo/index.ts";
 import { roomOf } from "../platform/stubs.ts";
 import { ERROR_NAMES, ERRORS, toWireError } from "../protocol/errors.ts";
 import type { EventOf } from "../protocol/events.ts";
@@ -8,7 +9,9 @@ import { pushTo } from "./push.ts";
 type Event = EventOf<"gochat.message-events">;
 
 /** Messages looked at for their senders; a longer range is older than anybody waits for. */
-const RECEIPT_RANGE = 500;
+const RECEIPT_RANGE = 10_000;
+/** Senders told of one reader, the latest first: each is a call, and a big group has many readers. */
+const RECEIPT_SENDERS = 500;
 
 export const onMessageEvent: EventHandler<"gochat.message-events"> = async (event, env) => {
   const conversationId = event.conversation_id ?? "";
@@ -29,12 +32,15 @@ export const onMessageEvent: EventHandler<"gochat.message-events"> = async (even
       return sendFailed(event, conversationId, env);
     case "message.recalled":
     case "message.edited":
-      // Frames of recall and edit leave the room itself; the events are for other readers.
+      // Readers are told by the fan-out (`messageNotice.ts`), reactions too; these events are for other consumer groups.
       return undefined;
   }
 };
 
-/** Each sender in the range once, never the reader. */
+/**
+ * Each sender in the range once, never the reader: the log knows the newest, SQL who wrote before it begins. A sender who has left
+ * the conversation is not told.
+ */
 async function receipts(
   event: Extract<Event, { event_type: "message.read" }>,
   conversationId: string,
@@ -43,8 +49,13 @@ async function receipts(
   const userId = event.user_id ?? "";
   const { from_seq: from, to_seq: to } = event.payload;
   const after = Math.max(from, to - RECEIPT_RANGE);
-  const { messages } = await roomOf(env, conversationId).readLog(after, to - after);
-  const senders = new Set(messages.map((message) => message.senderId));
+  const { userIds, firstSeqId } = await roomOf(env, conversationId).senders(after, to, RECEIPT_SENDERS);
+  const senders = new Set(userIds);
+  if (after + 1 < firstSeqId && senders.size < RECEIPT_SENDERS) {
+    const end = Math.min(to, firstSeqId - 1);
+    const earlier = await repositories(env).messages.senders(conversationId, after, end, RECEIPT_SENDERS);
+    earlier.slice(0, RECEIPT_SENDERS - senders.size).forEach((sender) => senders.add(sender));
+  }
   senders.delete(userId);
   const data = { conversationId, userId, readSeqId: to };
   await pushTo(env, [...senders], [{ type: "message-read-receipt", data }]);

@@ -251,7 +251,8 @@ function toState(row: StoredConversation): ConversationState {
   };
 }
 
-function toStoredMessage(row: StoredRow): StoredMessage {
+/** A row of `messages` as its room wrote it. */
+export function toStoredMessage(row: StoredRow): StoredMessage {
   return {
     messageId: row.messageId,
     conversationId: row.conversationId,

@@ -7,6 +7,7 @@ import { d1Conversations } from "./conversations.ts";
 import { guarded, openD1 } from "./d1.ts";
 import { d1Friends } from "./friends.ts";
 import { d1DeadLetters } from "./deadLetters.ts";
+import { d1Messages } from "./messages.ts";
 import { d1Outbox } from "./outbox.ts";
 import { d1Records } from "./records.ts";
 import type { Repo } from "./types.ts";
@@ -20,6 +21,7 @@ export function repositories(env: Pick<Env, "DB">, clock: Clock = systemClock): 
     friends: d1Friends(db),
     blocks: d1Blocks(db),
     conversations: d1Conversations(db),
+    messages: d1Messages(db),
     persistence: d1Records(db, clock),
     outbox: d1Outbox(db),
     deadLetters: d1DeadLetters(db),

@@ -8,6 +8,7 @@ import { sql, type SQL } from "drizzle-orm";
 import { conversationMembers, conversations, messages, userReadPointers } from "../../schema/sqlite.ts";
 import { WORLD_ROOM_ID, type RoomRecord } from "../domain/records.ts";
 import type { Clock } from "../platform/clock.ts";
+import { addChange, changeStatements, noChangeRows, noteChange, type ChangeRows } from "./changeRecords.ts";
 import { runBatch, type Db, type Statement } from "./d1.ts";
 import { inviteRow, joinRequestRow, upsertInvites, upsertJoinRequests } from "./doorRecords.ts";
 import type { PersistenceRepo } from "./types.ts";
@@ -31,6 +32,7 @@ interface Rows {
   readonly joinRequests: Map<string, Row>;
   /** Conversations whose head must be looked at again. */
   readonly moved: Set<string>;
+  readonly changes: ChangeRows;
 }
 
 /**
@@ -48,6 +50,7 @@ export function d1Records(db: Db, clock: Clock): PersistenceRepo {
         ...chunks(rows.pointers.values()).map((json) => upsertPointers(db, json)),
         ...chunks(rows.invites.values()).map((json) => upsertInvites(db, json)),
         ...chunks(rows.joinRequests.values()).map((json) => upsertJoinRequests(db, json)),
+        ...changeStatements(db, rows.changes, chunks),
         // Last, because it reads the messages and conversations written above, whichever of them came first.
         ...chunks([...rows.moved].map((id) => [id])).map((json) => advanceHeads(db, json)),
       ];
@@ -65,6 +68,7 @@ function collect(records: readonly RoomRecord[], now: number): Rows {
     invites: new Map(),
     joinRequests: new Map(),
     moved: new Set(),
+    changes: noChangeRows(),
   };
   const versions = new Map<string, number>();
   for (const record of records) {
@@ -91,6 +95,7 @@ function keepNewest(
 
 function addRecord(rows: Rows, versions: Map<string, number>, record: RoomRecord, now: number): void {
   const { conversationId, logId } = record;
+  noteChange(rows.changes, record);
   const addPointer = (userId: string, readSeqId: number): void => {
     // A reader's pointer in the world room lives in their UserSession: a row for each would be a write a reader.
     if (conversationId !== WORLD_ROOM_ID && readSeqId > 0) {
@@ -173,6 +178,11 @@ function addRecord(rows: Rows, versions: Map<string, number>, record: RoomRecord
       const row = joinRequestRow(request, logId);
       return keepNewest(rows.joinRequests, versions, "joinRequest", request.requestId, logId, row);
     }
+    case "edit":
+    case "reaction":
+    case "previews":
+      addChange(rows.changes, record);
+      return;
     default:
       return unknownKind(record);
   }

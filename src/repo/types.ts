@@ -4,7 +4,7 @@
  */
 import type { ConversationState, Role, RoomRecord, StoredMessage } from "../domain/records.ts";
 import type { Result } from "../protocol/errors.ts";
-import type { FriendRequest, User } from "../protocol/things.ts";
+import type { Edit, FriendRequest, User } from "../protocol/things.ts";
 import type { AdminRepo } from "./adminTypes.ts";
 
 /** An account as stored. */
@@ -209,6 +209,16 @@ export interface ConversationRepo {
   ): Promise<StoredMessage[]>;
 }
 
+/** Messages that have left the log of their room. */
+export interface MessageRepo {
+  /** Those of these sequences that there are, ascending. */
+  at(conversationId: string, seqIds: readonly number[]): Promise<StoredMessage[]>;
+  /** Earlier contents of a message, oldest first. */
+  edits(conversationId: string, messageId: string): Promise<Edit[]>;
+  /** Members who sent something after `from` up to `to`, each once, the latest first. */
+  senders(conversationId: string, from: number, to: number, limit: number): Promise<string[]>;
+}
+
 export interface PersistenceRepo {
   /**
    * Writes what rooms hand over, in one transaction. Idempotent, in any order: the higher `logId` wins.
@@ -281,6 +291,7 @@ export interface Repo {
   readonly friends: FriendRepo;
   readonly blocks: BlockRepo;
   readonly conversations: ConversationRepo;
+  readonly messages: MessageRepo;
   readonly persistence: PersistenceRepo;
   readonly outbox: OutboxRepo;
   readonly deadLetters: DeadLetterRepo;

@@ -158,6 +158,9 @@ export class SqlNode extends Peer {
         return;
       case "invite":
       case "joinRequest":
+      case "edit":
+      case "reaction":
+      case "previews":
         // Nothing in the simulation reads these copies.
         return;
     }

@@ -6,6 +6,7 @@
 import type { Counters, LogRow, OutboxRow, RoomImage, RoomStore } from "../../src/domain/ports.ts";
 import type { ConversationState, MemberState } from "../../src/domain/records.ts";
 import { MemoryGroupStore } from "./memoryGroupStore.ts";
+import { MemoryChanges } from "./memoryChanges.ts";
 
 /** Everything that one event wrote, until it is durable. */
 export type Commit = {
@@ -43,6 +44,7 @@ export class MemoryRoomStore implements RoomStore {
   readonly #members = new Map<string, MemberState>();
   #sorted: MemberState[] | undefined;
   #outbox = new Map<number, OutboxRow>();
+  readonly changes = new MemoryChanges((step) => this.#open.undo.push(step));
 
   /** What was written since the last call; undefined when nothing was. */
   takeCommit(): Commit | undefined {
@@ -181,6 +183,7 @@ export class MemoryRoomStore implements RoomStore {
     this.#log.set(seqId, row);
     this.#sends.set(key, row);
     this.#head = Math.max(head, seqId);
+    this.changes.sent(row.message);
     this.#open.rows.push(row);
     this.#open.undo.push(() => {
       this.#log.delete(seqId);
@@ -189,7 +192,32 @@ export class MemoryRoomStore implements RoomStore {
     });
   }
 
+  replaceMessage(row: LogRow): void {
+    const { seqId, senderId, clientMsgId } = row.message;
+    const before = this.#log.get(seqId);
+    if (before === undefined) {
+      return;
+    }
+    const put = (to: LogRow): void => {
+      this.#log.set(seqId, to);
+      this.#sends.set(`${senderId} ${clientMsgId}`, to);
+    };
+    put(row);
+    this.#open.undo.push(() => put(before));
+  }
+
+  senders(from: number, to: number, limit: number): string[] {
+    const rows = this.#range(Math.max(from + 1, this.#first), Math.min(to, this.#head));
+    return [...new Set(rows.toReversed().map(({ message }) => message.senderId))].slice(0, limit);
+  }
+
+  countReaders(seqId: number, joinedBy: number): { members: number; readers: number } {
+    const there = [...this.#members.values()].filter((member) => member.joinedAt <= joinedBy);
+    return { members: there.length, readers: there.filter((member) => member.readSeqId >= seqId).length };
+  }
+
   pruneMessages(seqId: number): void {
+    this.changes.pruned(seqId);
     const before = this.#first;
     const gone: LogRow[] = [];
     for (let at = before; at <= seqId; at++) {
@@ -225,6 +253,10 @@ export class MemoryRoomStore implements RoomStore {
       rows.push(row);
     }
     return rows;
+  }
+
+  findOutbox(text: string): OutboxRow[] {
+    return [...this.#outbox.values()].filter((row) => row.body.includes(text));
   }
 
   deleteOutbox(ids: readonly number[]): void {

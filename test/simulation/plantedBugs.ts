@@ -14,6 +14,7 @@ import type { Plant } from "./plants.ts";
 function changed(store: RoomStore, changes: Partial<RoomStore>): RoomStore {
   return {
     groups: store.groups,
+    changes: store.changes,
     transaction: (work) => store.transaction(work),
     load: () => store.load(),
     saveState: (state) => store.saveState(state),
@@ -27,9 +28,13 @@ function changed(store: RoomStore, changes: Partial<RoomStore>): RoomStore {
     messagesBefore: (before, limit) => store.messagesBefore(before, limit),
     findSend: (senderId, clientMsgId) => store.findSend(senderId, clientMsgId),
     insertMessage: (row) => store.insertMessage(row),
+    replaceMessage: (row) => store.replaceMessage(row),
+    senders: (from, to, limit) => store.senders(from, to, limit),
+    countReaders: (seqId, joinedBy) => store.countReaders(seqId, joinedBy),
     pruneMessages: (seqId) => store.pruneMessages(seqId),
     addOutbox: (row) => store.addOutbox(row),
     outbox: (limit) => store.outbox(limit),
+    findOutbox: (text) => store.findOutbox(text),
     deleteOutbox: (ids) => store.deleteOutbox(ids),
     ...changes,
   };

@@ -92,6 +92,7 @@ export class Workload {
     const { random } = this.#sim;
     this.#sim.limits = {
       // Most groups are small here: a small limit lets them cross it, in both directions.
+      ...ROOM_LIMITS,
       directDelivery: random.pick([5, 8, ROOM_LIMITS.directDelivery]),
       // Longer than any outage, so that every resend comes within the window.
       dedupeWindowMs: random.pick([150_000, ROOM_LIMITS.dedupeWindowMs]),

@@ -1,0 +1,395 @@
+import { env } from "cloudflare:workers";
+import { evictDurableObject, runInDurableObject } from "cloudflare:test";
+import { afterEach, describe, it, vi } from "vitest";
+import { embeddedCache } from "../../src/cache/embedded.ts";
+import { CACHE_KEYS } from "../../src/cache/types.ts";
+import { RoomSqlStore } from "../../src/objects/RoomSqlStore.ts";
+import { repositories } from "../../src/repo/index.ts";
+import {
+  EditList,
+  MessageList,
+  ReactionAnswer,
+  Readers,
+  SyncAnswer,
+  type AuthAnswer,
+} from "../../src/protocol/rest.ts";
+import { Message } from "../../src/protocol/things.ts";
+import { connect } from "./support/socket.ts";
+import {
+  actorOf,
+  advance,
+  append,
+  appendOne,
+  eventually,
+  must,
+  newGroup,
+  newUserId,
+  resetClock,
+  roomStub,
+  text,
+  WORLD_ROOM_ID,
+} from "./support/harness.ts";
+import { expectStatus, register, request } from "./support/http.ts";
+
+afterEach(() => {
+  resetClock();
+  vi.restoreAllMocks();
+});
+
+const SECRET = "what nobody should read any more";
+
+type Talk = { owner: AuthAnswer; sender: AuthAnswer; reader: AuthAnswer; id: string; message: Message; path: string };
+
+function as(person: AuthAnswer, method: string, path: string, body?: unknown) {
+  return request(method, path, { token: person.accessToken, body });
+}
+
+async function refusal(person: AuthAnswer, method: string, path: string, body?: unknown): Promise<string> {
+  const { response, error } = await as(person, method, path, body);
+  return error?.name ?? String(response.status);
+}
+
+/** A group of three, and a message in it that one of them regrets. */
+async function talk(): Promise<Talk> {
+  const [owner, sender, reader] = [await register(), await register(), await register()];
+  const memberIds = [sender.user.userId, reader.user.userId];
+  const group = { type: 2, name: "Group", memberIds };
+  const { conversationId: id } = await expectStatus<{ conversationId: string }>(
+    201,
+    as(owner, "POST", "/api/conversations", group),
+  );
+  const body = { clientMsgId: "first", messageType: "text", content: SECRET };
+  const message = await expectStatus<Message>(201, as(sender, "POST", `/api/conversations/${id}/messages`, body));
+  return { owner, sender, reader, id, message, path: `/api/conversations/${id}/messages/${message.messageId}` };
+}
+
+async function historyOf(person: AuthAnswer, id: string): Promise<Message[]> {
+  const page = await expectStatus(200, as(person, "GET", `/api/conversations/${id}/messages`));
+  return MessageList.parse(page).items;
+}
+
+async function syncOf(person: AuthAnswer, heads: object) {
+  const query = encodeURIComponent(JSON.stringify(heads));
+  return SyncAnswer.parse(await expectStatus(200, as(person, "GET", `/api/sync?heads=${query}`)));
+}
+
+/** Whatever SQL, the cache and the room's own disk hold about a conversation. */
+async function copiesOf(id: string): Promise<string> {
+  const cache = embeddedCache(env, 1);
+  const hot = await cache.pipeline([["ZRANGE", CACHE_KEYS.hotMessages(id), 0, -1]]);
+  const tables = ["messages", "message_edits", "message_reactions"];
+  const rows = await Promise.all(
+    tables.map((table) => env.DB.prepare(`SELECT * FROM ${table} WHERE conversation_id = ?`).bind(id).all()),
+  );
+  const disk = await runInDurableObject(roomStub(id), (_room, state) =>
+    ["messages", "edits", "outbox"].map((table) => state.storage.sql.exec(`SELECT * FROM ${table}`).toArray()),
+  );
+  return JSON.stringify([hot, rows.map(({ results }) => results), disk]);
+}
+
+async function settledOf(id: string): Promise<void> {
+  await eventually("an empty outbox", () =>
+    runInDurableObject(
+      roomStub(id),
+      (_room, state) => state.storage.sql.exec("SELECT 1 FROM outbox").toArray().length === 0,
+    ),
+  );
+}
+
+describe("an edit", () => {
+  it("is told to everybody at once, shows in history, list and sync, and keeps what was before", async ({ expect }) => {
+    const { sender, reader, id, message, path } = await talk();
+    const socket = await connect(reader.user.userId);
+    const { version } = await expectStatus<{ version: number }>(200, as(reader, "GET", `/api/conversations/${id}`));
+    const edited = Message.parse(await expectStatus(200, as(sender, "PATCH", path, { content: "better" })));
+    expect(edited).toMatchObject({ messageId: message.messageId, seqId: 1, content: "better" });
+    const { data } = await socket.next("message-updated");
+    expect(data.message).toMatchObject({ messageId: message.messageId, content: "better", editedAt: edited.editedAt });
+    expect(data.message).not.toHaveProperty("clientMsgId");
+    expect((await historyOf(reader, id)).map((row) => row.content)).toEqual(["better"]);
+    const list = await as(reader, "GET", "/api/conversations");
+    expect(list.text).toContain("better");
+    expect(list.text).not.toContain(SECRET);
+    const synced = await syncOf(reader, { [id]: { seqId: 1, version } });
+    expect(synced.conversations.find((item) => item.conversation.conversationId === id)?.updated).toEqual([
+      (await historyOf(reader, id))[0],
+    ]);
+    const history = EditList.parse(await expectStatus(200, as(reader, "GET", `${path}/edits`)));
+    expect(history.items).toEqual([{ content: SECRET, editedAt: edited.editedAt }]);
+    await settledOf(id);
+    expect(await repositories(env).messages.edits(id, message.messageId)).toEqual(history.items);
+    // The next sync, with the version of this one, has nothing to tell.
+    const item = synced.conversations.find(({ conversation }) => conversation.conversationId === id);
+    const again = await syncOf(reader, { [id]: { seqId: 1, version: item?.conversation.version } });
+    expect(again.conversations.filter(({ conversation }) => conversation.conversationId === id)).toEqual([]);
+  });
+
+  it("is refused with a name, whoever asks and whatever they send", async ({ expect }) => {
+    const { owner, sender, id, path, message } = await talk();
+    const stranger = await register();
+    const change = { content: "x" };
+    expect(await refusal(owner, "PATCH", path, change)).toBe("PERMISSION_DENIED");
+    expect(await refusal(stranger, "PATCH", path, change)).toBe("CONVERSATION_NOT_FOUND");
+    expect(await refusal(sender, "PATCH", path, {})).toBe("INVALID_INPUT");
+    expect(await refusal(sender, "PATCH", path, { content: "   " })).toBe("INVALID_INPUT");
+    expect(await refusal(sender, "PATCH", path, { content: { key: "k", name: "n", size: 1, mimeType: "a/b" } })).toBe(
+      "INVALID_INPUT",
+    );
+    expect(await refusal(sender, "PATCH", `${path.slice(0, -26)}01JZZZZZZZZZZZZZZZZZZZZZZZ`, change)).toBe(
+      "MESSAGE_NOT_FOUND",
+    );
+    expect(await refusal(sender, "PATCH", `${path.slice(0, -26)}nonsense`, change)).toBe("MESSAGE_NOT_FOUND");
+    await expectStatus(200, as(owner, "DELETE", `/api/conversations/${id}/members/${sender.user.userId}`));
+    for (const [method, what, body] of [
+      ["PATCH", "", change],
+      ["POST", "/recall", undefined],
+      ["GET", "/edits", undefined],
+      ["GET", "/readers", undefined],
+      ["PUT", "/reactions/%F0%9F%91%8D", undefined],
+      ["DELETE", "/reactions/%F0%9F%91%8D", undefined],
+    ] as const) {
+      expect(await refusal(sender, method, `${path}${what}`, body)).toBe("CONVERSATION_NOT_FOUND");
+    }
+    advance(24 * 3_600_000 + 1);
+    expect(nameOfEdit(await roomStub(id).editMessage(actorOf(message.senderId), message.messageId, "x"))).toBe(
+      "CONVERSATION_NOT_FOUND",
+    );
+  });
+});
+
+function nameOfEdit(outcome: { ok: true } | { ok: false; fault: { name: string } }): string {
+  return outcome.ok ? "ok" : outcome.fault.name;
+}
+
+describe("a recall", () => {
+  it("leaves the content nowhere: not in history, lists, sync, answers, cache, SQL, nor on the room's disk", async ({
+    expect,
+  }) => {
+    const { owner, sender, reader, id, message, path } = await talk();
+    const socket = await connect(reader.user.userId);
+    const answer = { clientMsgId: "answer", messageType: "text", content: "really?", replyTo: message.messageId };
+    const replied = await expectStatus<Message>(201, as(reader, "POST", `/api/conversations/${id}/messages`, answer));
+    expect(replied.replyTo?.preview).toBe(SECRET);
+    await expectStatus(200, as(sender, "PATCH", path, { content: `${SECRET}, edited` }));
+    await expectStatus(200, as(owner, "PUT", `${path}/reactions/%F0%9F%91%8D`));
+    expect(await copiesOf(id)).toContain(SECRET);
+    const gone = Message.parse(await expectStatus(200, as(owner, "POST", `${path}/recall`)));
+    expect(gone).toMatchObject({ messageId: message.messageId, seqId: 1, senderId: sender.user.userId });
+    expect(gone.recalledAt).toBeGreaterThan(0);
+    const recalledBy = owner.user.userId;
+    expect((await socket.next("message-recalled")).data).toMatchObject({ seqId: 1, operatorId: recalledBy });
+    // At once, for everybody who asks.
+    for (const person of [owner, sender, reader]) {
+      for (const path2 of ["/api/conversations", `/api/conversations/${id}/messages`, "/api/sync"]) {
+        expect((await as(person, "GET", path2)).text).not.toContain(SECRET);
+      }
+    }
+    expect(EditList.parse(await expectStatus(200, as(reader, "GET", `${path}/edits`))).items).toEqual([]);
+    expect((await historyOf(reader, id)).map((row) => [row.seqId, row.content, row.replyTo?.preview])).toEqual([
+      [1, undefined, undefined],
+      [2, "really?", ""],
+    ]);
+    await settledOf(id);
+    expect(await copiesOf(id)).not.toContain(SECRET);
+    // And stays away, when the room wakes and its cache is made again.
+    await evictDurableObject(roomStub(id));
+    await appendOne(id, text(owner.user.userId, "next"));
+    await settledOf(id);
+    expect(await copiesOf(id)).not.toContain(SECRET);
+    // Whoever did not hear of the send's success gets the same ids.
+    const body = { clientMsgId: "first", messageType: "text", content: SECRET };
+    const resent = await expectStatus<Message>(201, as(sender, "POST", `/api/conversations/${id}/messages`, body));
+    expect([resent.messageId, resent.seqId, resent.content]).toEqual([message.messageId, 1, undefined]);
+    expect(await expectStatus(200, as(owner, "POST", `${path}/recall`))).toEqual({ ...gone });
+    expect(await refusal(sender, "PATCH", path, { content: "back" })).toBe("CONFLICT");
+    expect(await refusal(reader, "PUT", `${path}/reactions/%F0%9F%91%8D`)).toBe("CONFLICT");
+  });
+
+  it("wins in SQL over whatever comes late: edits, reactions, older copies", async ({ expect }) => {
+    const { owner, sender, id, message, path } = await talk();
+    const records = await runInDurableObject(roomStub(id), async (room) => {
+      const edited = must(await room.editMessage(actorOf(sender.user.userId), message.messageId, `${SECRET} 2`));
+      const liked = must(await room.react(actorOf(owner.user.userId), message.messageId, "👍", true));
+      return [...edited.records, ...liked.records];
+    });
+    await expectStatus(200, as(sender, "POST", `${path}/recall`));
+    const { persistence } = repositories(env);
+    await persistence.applyRoomRecords(records);
+    await persistence.applyRoomRecords(records.toReversed());
+    await settledOf(id);
+    const copies = await copiesOf(id);
+    expect(copies).not.toContain(SECRET);
+    expect(copies).not.toContain("👍");
+  });
+
+  it("is for the sender for two minutes, for the owner always, also of what has left the log", async ({ expect }) => {
+    const { owner, sender, id, message, path } = await talk();
+    await appendOne(id, text(owner.user.userId, "newer"));
+    await settledOf(id);
+    await eventually("SQL has both", async () => (await repositories(env).messages.at(id, [1, 2])).length === 2);
+    advance(2 * 60_000 + 1);
+    const late = await roomStub(id).recallMessage(actorOf(sender.user.userId), message.messageId);
+    expect(nameOfEdit(late)).toBe("PERMISSION_DENIED");
+    // As after a week with many messages behind it.
+    await runInDurableObject(roomStub(id), (_room, state) => {
+      const store = new RoomSqlStore(state.storage);
+      store.transaction(() => {
+        store.saveCounters({ ...store.load().counters, firstSeqId: 2 });
+        store.pruneMessages(1);
+      });
+    });
+    await evictDurableObject(roomStub(id));
+    resetClock();
+    vi.restoreAllMocks();
+    expect((await historyOf(sender, id)).map((row) => row.content)).toEqual([SECRET, "text of newer"]);
+    await expectStatus(200, as(owner, "PUT", `${path}/reactions/%F0%9F%91%8D`));
+    expect((await historyOf(owner, id))[0]?.reactions).toEqual([{ emoji: "👍", count: 1, mine: true }]);
+    const answer = { clientMsgId: "answer", messageType: "text", content: "old", replyTo: message.messageId };
+    const replied = await expectStatus<Message>(201, as(owner, "POST", `/api/conversations/${id}/messages`, answer));
+    expect(replied.replyTo).toMatchObject({ seqId: 1, preview: SECRET });
+    await expectStatus(200, as(owner, "POST", `${path}/recall`));
+    await settledOf(id);
+    expect(await copiesOf(id)).not.toContain(SECRET);
+    expect(await refusal(owner, "PUT", `${path}/reactions/%F0%9F%91%8D`)).toBe("CONFLICT");
+  });
+});
+
+describe("reactions", () => {
+  it("are counted, told, and seen by each reader as their own or not", async ({ expect }) => {
+    const { owner, sender, reader, id, path } = await talk();
+    const socket = await connect(sender.user.userId);
+    const put = async (person: AuthAnswer, method = "PUT") =>
+      ReactionAnswer.parse(
+        await expectStatus(200, as(person, method, `${path}/reactions/${encodeURIComponent("❤️")}`)),
+      );
+    expect(await put(reader)).toEqual({ emoji: "❤️", count: 1, mine: true });
+    expect(await put(reader)).toEqual({ emoji: "❤️", count: 1, mine: true });
+    expect(await put(owner)).toEqual({ emoji: "❤️", count: 2, mine: true });
+    await socket.until("both", () => socket.all("message-reaction").length === 2);
+    const told = socket.all("message-reaction").map(({ data }) => [data.userId, data.added, data.count]);
+    expect(told.toSorted((a, b) => Number(a[2]) - Number(b[2]))).toEqual([
+      [reader.user.userId, true, 1],
+      [owner.user.userId, true, 2],
+    ]);
+    expect((await historyOf(reader, id))[0]?.reactions).toEqual([{ emoji: "❤️", count: 2, mine: true }]);
+    expect((await historyOf(sender, id))[0]?.reactions).toEqual([{ emoji: "❤️", count: 2, mine: false }]);
+    const fresh = await syncOf(sender, {});
+    const synced = fresh.conversations.find((item) => item.conversation.conversationId === id);
+    expect(synced?.messages[0]?.reactions).toEqual([{ emoji: "❤️", count: 2, mine: false }]);
+    expect(await put(reader, "DELETE")).toEqual({ emoji: "❤️", count: 1, mine: false });
+    await settledOf(id);
+    const { results } = await env.DB.prepare(
+      "SELECT user_id, removed_at IS NULL AS there FROM message_reactions WHERE conversation_id = ? ORDER BY there",
+    )
+      .bind(id)
+      .all();
+    expect(results).toEqual([
+      { user_id: reader.user.userId, there: 0 },
+      { user_id: owner.user.userId, there: 1 },
+    ]);
+  });
+
+  it("must be one emoji", async ({ expect }) => {
+    const { reader, path } = await talk();
+    for (const [emoji, answer] of [
+      ["👩‍👩‍👧‍👦", "200"],
+      ["🇨🇭", "200"],
+      ["1️⃣", "200"],
+      ["a", "INVALID_INPUT"],
+      ["👍👍", "INVALID_INPUT"],
+      ["👍".repeat(40), "INVALID_INPUT"],
+      ["%00", "INVALID_INPUT"],
+    ] as const) {
+      expect([emoji, await refusal(reader, "PUT", `${path}/reactions/${encodeURIComponent(emoji)}`)]).toEqual([
+        emoji,
+        answer,
+      ]);
+    }
+  });
+
+  it("to the world go to its readers through the shards", async ({ expect }) => {
+    const [author, fan] = [await register(), await register()];
+    const socket = await connect(author.user.userId);
+    const body = { clientMsgId: "w", messageType: "text", content: "hello, world" };
+    const path = `/api/conversations/${WORLD_ROOM_ID}/messages`;
+    const message = await expectStatus<Message>(201, as(author, "POST", path, body));
+    await expectStatus(200, as(fan, "PUT", `${path}/${message.messageId}/reactions/%F0%9F%91%8D`));
+    const { data } = await socket.next("message-reaction");
+    expect(data).toMatchObject({ seqId: message.seqId, userId: fan.user.userId, added: true, count: 1 });
+    await expectStatus(200, as(author, "POST", `${path}/${message.messageId}/recall`));
+    expect((await socket.next("message-recalled")).data.messageId).toBe(message.messageId);
+  });
+});
+
+describe("readers", () => {
+  it("are the members of then, without the sender; who came later is not asked for", async ({ expect }) => {
+    const { owner, sender, reader, id, path } = await talk();
+    const readersOf = async () => Readers.parse(await expectStatus(200, as(sender, "GET", `${path}/readers`)));
+    const [ownerId, readerId] = [owner.user.userId, reader.user.userId];
+    expect(await readersOf()).toEqual({
+      readCount: 0,
+      unreadCount: 2,
+      read: [],
+      unread: [ownerId, readerId].toSorted(),
+    });
+    await expectStatus(200, as(reader, "PUT", `/api/conversations/${id}/read`, { seqId: 1 }));
+    const late = await register();
+    await expectStatus(200, as(owner, "POST", `/api/conversations/${id}/members`, { userIds: [late.user.userId] }));
+    expect(await readersOf()).toEqual({ readCount: 1, unreadCount: 1, read: [readerId], unread: [ownerId] });
+    // Whoever writes has read what stands above.
+    await appendOne(id, text(ownerId, "seen"));
+    expect(await readersOf()).toMatchObject({ readCount: 2, unreadCount: 0 });
+    const world = `/api/conversations/${WORLD_ROOM_ID}/messages`;
+    const body = { clientMsgId: "w", messageType: "text", content: "hello" };
+    const inWorld = await expectStatus<Message>(201, as(sender, "POST", world, body));
+    expect(await refusal(sender, "GET", `${world}/${inWorld.messageId}/readers`)).toBe("PERMISSION_DENIED");
+  });
+
+  it("are only counted above 500 members, own messages not yet in SQL included", async ({ expect }) => {
+    const members = Array.from({ length: 501 }, newUserId);
+    const [owner = "", other = ""] = members;
+    const id = await newGroup(members, 1_000);
+    const sent = await appendOne(id, text(owner, "1"));
+    const counts = async () => must(await roomStub(id).readers(actorOf(owner), sent.messageId));
+    expect(await counts()).toEqual({ readCount: 0, unreadCount: 500 });
+    await appendOne(id, text(other, "2"));
+    expect(await counts()).toEqual({ readCount: 1, unreadCount: 499 });
+  });
+
+  it("make one receipt for each sender of what was read", async ({ expect }) => {
+    const [a, b, c] = [newUserId(), newUserId(), newUserId()];
+    const id = await newGroup([a, b, c]);
+    const [alice, bob] = [await connect(a), await connect(b)];
+    await append(id, [text(a, "1"), text(b, "2"), text(a, "3")]);
+    must(await roomStub(id).markRead(actorOf(c), 3, false));
+    for (const socket of [alice, bob]) {
+      expect((await socket.next("message-read-receipt")).data).toEqual({ conversationId: id, userId: c, readSeqId: 3 });
+    }
+    expect(alice.all("message-read-receipt")).toHaveLength(1);
+    expect(must(await roomStub(id).markRead(actorOf(a), 99, false)).value).toEqual({ readSeqId: 3, unreadCount: 0 });
+  });
+});
+
+describe("a room of the release before", () => {
+  it("gets the new tables when it wakes, with the answers that are in its log", async ({ expect }) => {
+    const [a, b] = [newUserId(), newUserId()];
+    const id = await newGroup([a, b]);
+    const sent = await appendOne(id, { ...text(a, "1"), content: SECRET });
+    await appendOne(id, { ...text(b, "2"), replyTo: sent.messageId });
+    await runInDurableObject(roomStub(id), (_room, state) => {
+      for (const table of ["changes", "edits", "replies", "reactions", "reaction_totals"]) {
+        state.storage.sql.exec(`DROP TABLE ${table}`);
+      }
+      const { version } = state.storage.sql.exec("SELECT max(version) AS version FROM object_schema").one();
+      state.storage.sql.exec("DELETE FROM object_schema");
+      state.storage.sql.exec("INSERT INTO object_schema (version) VALUES (?)", Number(version) - 1);
+    });
+    await evictDurableObject(roomStub(id));
+    must(await roomStub(id).recallMessage(actorOf(a), sent.messageId));
+    const log = (await roomStub(id).readLog(0, 10)).messages;
+    expect(log.map((message) => [message.content, message.replyTo?.preview])).toEqual([
+      [undefined, undefined],
+      ["text of 2", ""],
+    ]);
+  });
+});
