@@ -2,6 +2,7 @@
  * Who hears of a user's coming and going: online friends, up to a number, and beyond it those who have asked for it. And what one
  * who hears keeps, so that of two pushes that overtake each other the newer one stays.
  */
+import type { Rate } from "./rate.ts";
 
 /** Pushes for one change at most. Others see it in their lists, or ask for it. Source: our own; a large group is as big. */
 export const PRESENCE_PUSHES = 500;
@@ -11,6 +12,11 @@ export const FRIENDS_SCANNED = 5_000;
 export const WATCHERS_LIMIT = 500;
 /** Users that one socket asks for: with the rooms it has muted they must fit its attachment of 16 KiB (platform). */
 export const WATCHED_LIMIT = 200;
+/**
+ * How many users a session may ask for: each is a call to another object. Enough for a few reconnects in a row, each of which asks
+ * for everybody again.
+ */
+export const ASKING: Rate = { perSecond: 100, burst: 5 * WATCHED_LIMIT };
 /** Subjects whose newest change a session remembers. */
 const NEWEST_KEPT = 2_000;
 

@@ -45,6 +45,14 @@ describe("a bucket", () => {
     expect(takeToken(bucket, rate, NOW + 1_000)).toBe(0);
   });
 
+  it("gives many tokens at once or none of them", ({ expect }) => {
+    const rate = { perSecond: 10, burst: 20 };
+    const bucket = fullBucket(rate, NOW);
+    expect([takeToken(bucket, rate, NOW, 15), takeToken(bucket, rate, NOW, 15)]).toEqual([0, 1_000]);
+    expect(takeToken(bucket, rate, NOW, 5)).toBe(0);
+    expect([takeToken(bucket, rate, NOW + 1_499, 15), takeToken(bucket, rate, NOW + 1_500, 15)]).toEqual([1, 0]);
+  });
+
   it("names a time that holds: whoever waits so long and is alone passes", ({ expect }) => {
     fc.assert(
       fc.property(anyRate, pauses, (rate, gaps) => {

@@ -14,29 +14,29 @@ export function fullBucket(rate: Rate, now: number): Bucket {
 }
 
 /**
- * Takes one token. Answers 0, or the milliseconds until one is there: a client that waits so long
- * and is alone will pass.
+ * Takes one token, or `cost` of them (at most the burst) or none. Answers 0, or the milliseconds until they are there: a client
+ * that waits so long and is alone will pass.
  */
-export function takeToken(bucket: Bucket, rate: Rate, now: number): number {
-  return takeTokens([{ bucket, rate }], now);
+export function takeToken(bucket: Bucket, rate: Rate, now: number, cost = 1): number {
+  return takeTokens([{ bucket, rate }], now, cost);
 }
 
 /**
- * Takes one token of each bucket, or none at all: whoever is refused by one has not used up what
+ * Takes one token (or `cost`) of each bucket, or none at all: whoever is refused by one has not used up what
  * another limit would have let pass. Answers 0, or the milliseconds until all have one.
  */
-export function takeTokens(limits: readonly { bucket: Bucket; rate: Rate }[], now: number): number {
+export function takeTokens(limits: readonly { bucket: Bucket; rate: Rate }[], now: number, cost = 1): number {
   let waitMs = 0;
   for (const { bucket, rate } of limits) {
     const elapsedMs = Math.max(0, now - bucket.at);
     bucket.tokens = Math.min(rate.burst, bucket.tokens + (elapsedMs * rate.perSecond) / 1000);
     bucket.at = now;
-    const missing = 1 - bucket.tokens - ROUNDING_TOKENS;
+    const missing = cost - bucket.tokens - ROUNDING_TOKENS;
     waitMs = Math.max(waitMs, missing <= 0 ? 0 : Math.ceil((missing * 1000) / rate.perSecond));
   }
   if (waitMs === 0) {
     for (const { bucket } of limits) {
-      bucket.tokens -= 1;
+      bucket.tokens -= cost;
     }
   }
   return waitMs;

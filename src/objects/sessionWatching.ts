@@ -1,6 +1,8 @@
 /** Presence of friends on a user's sockets: what is pushed here, and what a socket has asked for beyond it. */
-import { NewestSeen, watchedAfter } from "../domain/audience.ts";
+import { ASKING, NewestSeen, watchedAfter } from "../domain/audience.ts";
 import type { PresenceView } from "../domain/comings.ts";
+import { fullBucket, takeToken, type Bucket } from "../domain/rate.ts";
+import { systemClock } from "../platform/clock.ts";
 import type { PresenceNotice } from "../platform/rpc.ts";
 import { sendFrames } from "../platform/sockets.ts";
 import { sessionOf } from "../platform/stubs.ts";
@@ -17,9 +19,11 @@ type Parts = { env: Env; userId: string; sockets: SessionSockets };
 export class SessionWatching {
   readonly #parts: Parts;
   readonly #seen = new NewestSeen();
+  readonly #asking: Bucket;
 
   constructor(parts: Parts) {
     this.#parts = parts;
+    this.#asking = fullBucket(ASKING, systemClock.now());
   }
 
   /**
@@ -46,15 +50,21 @@ export class SessionWatching {
    */
   async subscribe(socket: WebSocket, userIds: readonly string[], wanted: boolean): Promise<Fault | undefined> {
     const { env, userId } = this.#parts;
-    const friends = wanted ? await repositories(env).friends.friendsAmong(userId, userIds) : [...new Set(userIds)];
-    const before = this.#watchedBy(socket);
-    const watching = watchedAfter(before, friends, wanted);
+    const friends = wanted
+      ? await repositories(env).friends.friendsAmong(userId, userIds)
+      : this.#watchedBy(socket).filter((watched) => userIds.includes(watched));
+    // Read after the wait: another frame of the same socket may have come meanwhile.
+    const watching = watchedAfter(this.#watchedBy(socket), friends, wanted);
     if (watching === undefined) {
       return { name: "INVALID_INPUT", detail: "too many subscribed presences" };
     }
+    const waitMs = takeToken(this.#asking, ASKING, systemClock.now(), friends.length);
+    if (waitMs > 0) {
+      return { name: "RATE_LIMITED", retryAfterMs: waitMs };
+    }
     this.#remember(socket, watching);
     if (!wanted) {
-      await this.#inSlices(this.#nobodyWants(before, friends), (friend) => sessionOf(env, friend).watch(userId, false));
+      await this.#inSlices(this.#nobodyWants(friends), (friend) => sessionOf(env, friend).watch(userId, false));
       return undefined;
     }
     await this.#inSlices(friends, async (friend) => {
@@ -75,10 +85,10 @@ export class SessionWatching {
     sockets.remember(socket, { ...sockets.of(socket), watching });
   }
 
-  /** Of those this socket has asked for before, the ones that no other socket asks for either. */
-  #nobodyWants(before: readonly string[], userIds: readonly string[]): string[] {
+  /** Of those this socket does not ask for any more, the ones that no other socket asks for either. */
+  #nobodyWants(userIds: readonly string[]): string[] {
     const wanted = new Set(this.#parts.sockets.open().flatMap((socket) => this.#watchedBy(socket)));
-    return userIds.filter((userId) => before.includes(userId) && !wanted.has(userId));
+    return userIds.filter((userId) => !wanted.has(userId));
   }
 
   async #inSlices(userIds: readonly string[], work: (userId: string) => Promise<unknown>): Promise<void> {

@@ -13,8 +13,12 @@ export const onFriendEvent: EventHandler<"gochat.friend-events"> = async (event,
   switch (event.event_type) {
     case "friend.request.sent": {
       const { request, user } = event.payload;
-      const frame = { type: "friend-request", data: { request, user } } as const;
-      return pushTo(env, [request.targetUserId], [frame]);
+      // Decided or hidden by a block meanwhile: an event may come late.
+      if (await repositories(env).friends.isWaiting(request.requestId)) {
+        const frame = { type: "friend-request", data: { request, user } } as const;
+        await pushTo(env, [request.targetUserId], [frame]);
+      }
+      return;
     }
     case "friend.request.accepted":
       return accepted(event.payload.request, env);
@@ -27,6 +31,10 @@ export const onFriendEvent: EventHandler<"gochat.friend-events"> = async (event,
       if (a !== undefined && b !== undefined) {
         // The call of the one who ended it may have failed here.
         await roomOf(env, directConversationId(a, b)).friendshipChanged();
+        if (await repositories(env).friends.areFriends(a, b)) {
+          // Again: the event of that tells them so.
+          return;
+        }
         await pushTo(env, [a], [{ type: "friend-removed", data: { userId: b } }]);
         await pushTo(env, [b], [{ type: "friend-removed", data: { userId: a } }]);
       }

@@ -1,14 +1,14 @@
 /** Friend requests, friendships and blocks in D1. Each change is one batch that carries its event along. */
-import { and, asc, desc, eq, gt, inArray, lt, or, sql, type SQL } from "drizzle-orm";
+import { and, desc, eq, lt, sql, type SQL } from "drizzle-orm";
 import { blocks, friendshipRequests, friendships, outboxEvents, users } from "../../schema/sqlite.ts";
 import { err, ok, type Result } from "../protocol/errors.ts";
 import { topicOf } from "../protocol/events.ts";
 import type { FriendRequest, User } from "../protocol/things.ts";
 import { decodeCursor, pageOf } from "./cursor.ts";
-import { changesOf, guarded, idsIn, type Db, type Statement } from "./d1.ts";
+import { changesOf, guarded, type Db, type Statement } from "./d1.ts";
+import { friendReads } from "./friendReads.ts";
 import { endFriendship, isPair, pairKey } from "./friendRows.ts";
 import { eventBody } from "./outbox.ts";
-import { toUserRow } from "./users.ts";
 import type { FriendRepo, NewFriendRequest, RequestOutcome } from "./types.ts";
 
 /** A rejected request may be repeated after a day. Source: WIRE "Friends and conversations". */
@@ -84,6 +84,16 @@ export function d1Friends(db: Db): FriendRepo {
       return row.status === status ? ok(toRequest(row)) : err({ name: "CONFLICT", detail: `already ${row.status}` });
     },
 
+    async isWaiting(requestId) {
+      const rows = await guarded(() =>
+        db
+          .select({ suppressed: friendshipRequests.suppressed })
+          .from(friendshipRequests)
+          .where(and(eq(friendshipRequests.requestId, requestId), eq(friendshipRequests.status, "pending"))),
+      );
+      return rows[0]?.suppressed === 0;
+    },
+
     async requests(userId, filter) {
       const cursor = decodeCursor(filter.cursor, [""]);
       if (!cursor.ok) {
@@ -109,93 +119,7 @@ export function d1Friends(db: Db): FriendRepo {
       return ok(pageOf(rows, filter.limit, (row) => [row.requestId], toRequest));
     },
 
-    async friends(userId, page) {
-      const cursor = decodeCursor(page.cursor, [""]);
-      if (!cursor.ok) {
-        return cursor;
-      }
-      const after = cursor.value?.[0];
-      const rows = await guarded(() =>
-        db
-          .select({ user: users, since: friendships.createdAt })
-          .from(friendships)
-          .innerJoin(users, eq(users.userId, friendships.friendId))
-          .where(and(eq(friendships.userId, userId), after === undefined ? undefined : gt(friendships.friendId, after)))
-          .orderBy(asc(friendships.friendId))
-          .limit(page.limit + 1),
-      );
-      return ok(
-        pageOf(
-          rows,
-          page.limit,
-          (row) => [row.user.userId],
-          (row) => ({ user: toUserRow(row.user), since: row.since, lastSeenAt: row.user.lastSeenAt }),
-        ),
-      );
-    },
-
-    async areFriends(userId, otherId) {
-      const rows = await guarded(() =>
-        db.select({ friendId: friendships.friendId }).from(friendships).where(isPair(userId, otherId)),
-      );
-      return rows.length > 0;
-    },
-
-    async friendIds(userId, after, limit) {
-      const rows = await guarded(() =>
-        db
-          .select({ friendId: friendships.friendId })
-          .from(friendships)
-          .where(and(eq(friendships.userId, userId), gt(friendships.friendId, after)))
-          .orderBy(asc(friendships.friendId))
-          .limit(limit),
-      );
-      return rows.map((row) => row.friendId);
-    },
-
-    async firstFriendIds(userIds, limit) {
-      const rows = await guarded(() =>
-        db.all<{ user_id: string; friend_id: string }>(sql`
-          SELECT user_id, friend_id FROM (
-            SELECT user_id, friend_id, ROW_NUMBER() OVER (PARTITION BY user_id ORDER BY friend_id) AS place
-            FROM friendships WHERE user_id IN ${idsIn(userIds)})
-          WHERE place <= ${limit} ORDER BY user_id, friend_id`),
-      );
-      const byUser = Map.groupBy(rows, (row) => row.user_id);
-      return new Map([...byUser].map(([userId, own]) => [userId, own.map((row) => row.friend_id)]));
-    },
-
-    async friendsAmong(userId, otherIds) {
-      if (otherIds.length === 0) {
-        return [];
-      }
-      const rows = await guarded(() =>
-        db
-          .select({ friendId: friendships.friendId })
-          .from(friendships)
-          .where(and(eq(friendships.userId, userId), inArray(friendships.friendId, idsIn(otherIds)))),
-      );
-      return rows.map((row) => row.friendId);
-    },
-
-    async blockedAmong(userId, otherIds) {
-      if (otherIds.length === 0) {
-        return [];
-      }
-      const others = idsIn(otherIds);
-      const rows = await guarded(() =>
-        db
-          .select()
-          .from(blocks)
-          .where(
-            or(
-              and(eq(blocks.userId, userId), inArray(blocks.blockedUserId, others)),
-              and(eq(blocks.blockedUserId, userId), inArray(blocks.userId, others)),
-            ),
-          ),
-      );
-      return [...new Set(rows.map((row) => (row.userId === userId ? row.blockedUserId : row.userId)))];
-    },
+    ...friendReads(db),
 
     async remove(userId, friendId, eventId, now) {
       const [, deleted] = await guarded(() => db.batch([...endFriendship(db, userId, friendId, eventId, now)]));

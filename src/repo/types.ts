@@ -139,6 +139,8 @@ export interface FriendRepo {
   request(request: NewFriendRequest): Promise<Result<RequestOutcome>>;
   /** By the addressee alone: NOT_FOUND for everybody else, CONFLICT when it was decided otherwise before. */
   decide(decision: FriendDecision): Promise<Result<FriendRequest>>;
+  /** Whether the addressee still has this request before them. */
+  isWaiting(requestId: string): Promise<boolean>;
   requests(userId: string, filter: FriendRequestFilter): Promise<Result<Page<FriendRequest>>>;
   /** By friend id. */
   friends(userId: string, page: PageRequest): Promise<Result<Page<FriendRow>>>;

@@ -408,6 +408,13 @@ describe("asked for", () => {
     expect(watched).not.toHaveBeenCalled();
     socket.send({ type: "subscribe", data: { presence: ids.slice(0, 3) } });
     await socket.until("all three", () => told(socket).length === 3);
+    // What each costs is limited as well: every user asked for is a call to another object.
+    watched.mockResolvedValue({ online: false, at: 0, watchers: [] });
+    for (let n = 0; n < 15; n++) {
+      socket.send({ type: "subscribe", id: "again", data: { presence: ids.slice(0, WATCHED_LIMIT) } });
+    }
+    const refused = await socket.next("error");
+    expect(refused.data).toMatchObject({ ref: "again", error: { name: "RATE_LIMITED" } });
   });
 });
 

@@ -134,6 +134,8 @@ describe("the end of a friendship", () => {
     await befriend(people);
     await deliver("gochat.friend-events", removed);
     expect(await say(a, id)).toBe("201");
+    await socket.settle();
+    expect(socket.all("friend-removed")).toEqual([]);
   });
 
   it("and its beginning at the same moment leave room and SQL alike", async ({ expect }) => {
@@ -221,6 +223,24 @@ describe("a block", () => {
     // The blocked one asks in turn: pending, like any other, and not accepted by what was taken back.
     expect(await expectStatus(201, ask(d, c))).toMatchObject({ status: "pending", requesterId: d.user.userId });
     expect(await friendsOf(d)).toEqual([]);
+  });
+
+  it("keeps a request from being told that was on its way, like any that is decided by then", async ({ expect }) => {
+    const bus = new HeldBus();
+    for (const end of ["block", "reject"] as const) {
+      const [a, b] = await pair();
+      const { requestId } = await expectStatus<FriendRequestAnswer>(201, ask(b, a));
+      const events = eventsOf(bus, "friend.request.sent", b);
+      const socket = await connect(a.user.userId);
+      await deliver("gochat.friend-events", events);
+      expect((await socket.next("friend-request")).data.request.requestId).toBe(requestId);
+      await (end === "block"
+        ? expectStatus(200, as(a, "PUT", `/blocks/${b.user.userId}`))
+        : expectStatus(200, as(a, "PUT", `/friends/requests/${requestId}`, { action: "reject" })));
+      expect((await deliver("gochat.friend-events", events)).acked).toHaveLength(1);
+      await socket.settle();
+      expect(socket.all("friend-request")).toHaveLength(1);
+    }
   });
 
   it("and an acceptance at the same moment never make friends of the two", async ({ expect }) => {

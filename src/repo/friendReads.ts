@@ -1,0 +1,104 @@
+/** Who is whose friend, and between whom a block stands, in D1. */
+import { and, asc, eq, gt, inArray, or, sql } from "drizzle-orm";
+import { blocks, friendships, users } from "../../schema/sqlite.ts";
+import { ok } from "../protocol/errors.ts";
+import { decodeCursor, pageOf } from "./cursor.ts";
+import { guarded, idsIn, type Db } from "./d1.ts";
+import { isPair } from "./friendRows.ts";
+import type { FriendRepo } from "./types.ts";
+import { toUserRow } from "./users.ts";
+
+type Reads = "friends" | "areFriends" | "firstFriendIds" | "friendIds" | "friendsAmong" | "blockedAmong";
+
+/** The part of the repository that only reads. */
+export function friendReads(db: Db): Pick<FriendRepo, Reads> {
+  return {
+    async friends(userId, page) {
+      const cursor = decodeCursor(page.cursor, [""]);
+      if (!cursor.ok) {
+        return cursor;
+      }
+      const after = cursor.value?.[0];
+      const rows = await guarded(() =>
+        db
+          .select({ user: users, since: friendships.createdAt })
+          .from(friendships)
+          .innerJoin(users, eq(users.userId, friendships.friendId))
+          .where(and(eq(friendships.userId, userId), after === undefined ? undefined : gt(friendships.friendId, after)))
+          .orderBy(asc(friendships.friendId))
+          .limit(page.limit + 1),
+      );
+      return ok(
+        pageOf(
+          rows,
+          page.limit,
+          (row) => [row.user.userId],
+          (row) => ({ user: toUserRow(row.user), since: row.since, lastSeenAt: row.user.lastSeenAt }),
+        ),
+      );
+    },
+
+    async areFriends(userId, otherId) {
+      const rows = await guarded(() =>
+        db.select({ friendId: friendships.friendId }).from(friendships).where(isPair(userId, otherId)),
+      );
+      return rows.length > 0;
+    },
+
+    async friendIds(userId, after, limit) {
+      const rows = await guarded(() =>
+        db
+          .select({ friendId: friendships.friendId })
+          .from(friendships)
+          .where(and(eq(friendships.userId, userId), gt(friendships.friendId, after)))
+          .orderBy(asc(friendships.friendId))
+          .limit(limit),
+      );
+      return rows.map((row) => row.friendId);
+    },
+
+    async firstFriendIds(userIds, limit) {
+      const rows = await guarded(() =>
+        db.all<{ user_id: string; friend_id: string }>(sql`
+          SELECT user_id, friend_id FROM (
+            SELECT user_id, friend_id, ROW_NUMBER() OVER (PARTITION BY user_id ORDER BY friend_id) AS place
+            FROM friendships WHERE user_id IN ${idsIn(userIds)})
+          WHERE place <= ${limit} ORDER BY user_id, friend_id`),
+      );
+      const byUser = Map.groupBy(rows, (row) => row.user_id);
+      return new Map([...byUser].map(([userId, own]) => [userId, own.map((row) => row.friend_id)]));
+    },
+
+    async friendsAmong(userId, otherIds) {
+      if (otherIds.length === 0) {
+        return [];
+      }
+      const rows = await guarded(() =>
+        db
+          .select({ friendId: friendships.friendId })
+          .from(friendships)
+          .where(and(eq(friendships.userId, userId), inArray(friendships.friendId, idsIn(otherIds)))),
+      );
+      return rows.map((row) => row.friendId);
+    },
+
+    async blockedAmong(userId, otherIds) {
+      if (otherIds.length === 0) {
+        return [];
+      }
+      const others = idsIn(otherIds);
+      const rows = await guarded(() =>
+        db
+          .select()
+          .from(blocks)
+          .where(
+            or(
+              and(eq(blocks.userId, userId), inArray(blocks.blockedUserId, others)),
+              and(eq(blocks.blockedUserId, userId), inArray(blocks.userId, others)),
+            ),
+          ),
+      );
+      return [...new Set(rows.map((row) => (row.userId === userId ? row.blockedUserId : row.userId)))];
+    },
+  };
+}
