@@ -20,7 +20,7 @@ import { settingsOf, type Limits } from "../platform/settings.ts";
 import { answerClose, closeSocket, sendFrames } from "../platform/sockets.ts";
 import { roomOf, sessionOf } from "../platform/stubs.ts";
 import { err, errorFrame, type ErrorName, type Fault, type Result } from "../protocol/errors.ts";
-import { parseClientFrame } from "../protocol/frames.ts";
+import { parseClientFrame, type ServerFrame } from "../protocol/frames.ts";
 import { describeError, log } from "../telemetry/log.ts";
 import { deliveries, e2eDuration, noteDelivery, noteSockets } from "../telemetry/metrics.ts";
 import { reportSoon } from "../telemetry/report.ts";
@@ -100,8 +100,12 @@ export class FanoutShard extends DurableObject<Env> implements ShardRpc {
   }
 
   override webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): void {
-    // Read-only: every frame but the ping (which the runtime answers) is refused.
+    // Read-only: every frame but the ping is refused. The runtime answers that of the exact bytes, here comes one with an id.
     const parsed = parseClientFrame(message, this.#limits.frameBytes);
+    if (parsed.ok && parsed.value.type === "ping") {
+      sendFrames([socket], [JSON.stringify({ type: "pong", ref: parsed.value.id } satisfies ServerFrame)]);
+      return;
+    }
     const [fault, ref] = parsed.ok ? [{ name: "INVALID_INPUT" as const }, parsed.value.id] : [parsed.fault, parsed.ref];
     sendFrames([socket], [JSON.stringify(errorFrame(fault, newId(systemClock.now()), ref))]);
     this.#badFrames.count(socket);

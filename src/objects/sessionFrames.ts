@@ -119,6 +119,10 @@ async function subscribe(
   if (conversationId === undefined) {
     return undefined;
   }
+  const seen = await mayFollow(context, socket, conversationId);
+  if (!seen.ok) {
+    return seen.fault;
+  }
   const from = context.sockets.of(socket);
   const muted = from.muted.filter((id) => id !== conversationId);
   if (!wanted) {
@@ -132,6 +136,13 @@ async function subscribe(
     await context.presence.followWorld();
   }
   return undefined;
+}
+
+/** A conversation that one is not a member of is none, here too; everybody is in the world room. */
+async function mayFollow(context: FrameContext, socket: WebSocket, conversationId: string): Promise<Result<unknown>> {
+  return conversationId === WORLD_ROOM_ID
+    ? ok(undefined)
+    : roomOf(context.env, conversationId).view(actorOf(context.userId, context.sockets.of(socket)));
 }
 
 /** They stand in the socket's attachment, which holds 16 KiB (platform). */
