@@ -136,5 +136,5 @@ function refOf(frame: Frame): unknown {
 
 function errorOf(socket: RawSocket, id: string): string | undefined {
   const frame = socket.frames.find((one) => refOf(one) === id && ["error", "message-error"].includes(one.type));
-  return frame === undefined ? undefined : (frame.data?.["error"] as { name: string }).name;
+  return (frame?.data?.["error"] as { name: string } | undefined)?.name;
 }

@@ -14,7 +14,7 @@ export interface Ask {
   /** A success has changed the group: the next cell gets another one. */
   readonly spoils?: boolean;
   /** After a success: puts back what was changed. */
-  readonly undo?: (answer: Answer) => Promise<unknown> | unknown;
+  readonly undo?: (answer: Answer) => unknown;
 }
 
 export type Asking = (stage: Stage, actor: Actor) => Ask | Promise<Ask>;
