@@ -10,9 +10,10 @@
  * blocked by `peer`; who has no conversation with `peer` asks for that of `member`. `banned` had all of it and comes with the tokens
  * from before the ban; `sysadmin` is a user of role admin without any membership; `key` sends the admin key and no token.
  */
+// oxfmt-ignore
 export const ACTORS = [
   "nobody", "guest", "stranger", "member", "muted", "admin", "owner", "removed", "banned", "blocked", "sysadmin", "key",
-] as const; // oxfmt-ignore
+] as const;
 export type Actor = (typeof ACTORS)[number];
 
 /** What a cell says: a status of success, `ok` of a frame that was taken, or one of these errors. On a socket that was refused: 401. */
@@ -29,7 +30,7 @@ export const REFUSALS = {
   "409": "CONFLICT",
 } as const;
 
-// ---- REST. `route · case`, two blanks or more, a cell for each of ACTORS.
+// ---- REST: `route · case`, then a cell for each of ACTORS.
 
 const ROUTES = `
                                                      nobody guest stranger member muted admin owner removed banned blocked sysadmin key
@@ -156,7 +157,7 @@ GET /ws/rooms/{id} · direct                             401  404c     404c    4
 /** Routes that `/openapi.json` leaves out: itself, its page, upgrades, and a switch that only tests can turn. */
 export const UNDOCUMENTED = ["GET /openapi.json", "GET /docs", "PUT /testing/faults", "GET /ws", "GET /ws/rooms/{id}"];
 
-// ---- Frames. `type · case`; on the user's own socket, unless it says room socket.
+// ---- Frames: `type · case`; on the user's own socket, unless it says room socket.
 
 const FRAMES = `
                                                      nobody guest stranger member muted admin owner removed banned blocked sysadmin key
