@@ -252,6 +252,8 @@ export const HOW_TO_ASK: Record<string, Asking> = {
   "GET /api/admin/state": plainly,
 
   "GET /health": plainly,
+  // From the loopback; workers' tests ask from elsewhere.
+  "GET /metrics": plainly,
   "GET /openapi.json": plainly,
   "GET /docs": plainly,
   "PUT /testing/faults": () => ({ body: {} }),
