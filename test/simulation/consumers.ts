@@ -1,9 +1,11 @@
 /** The queue consumers, as src/queues/ has them: stateless, idempotent, they decide no order. */
 import type { FanoutTask, PersistBatch } from "../../src/domain/records.ts";
 import { WORLD } from "../../src/domain/records.ts";
+import type { RoomCore } from "../../src/domain/room.ts";
 import type { ServerFrame } from "../../src/protocol/frames.ts";
 import type { BusBody } from "./backing.ts";
 import { call, Peer, type Reply } from "./net.ts";
+import type { RoomNode } from "./roomNode.ts";
 import type { Sim } from "./sim.ts";
 
 const MEMBER_PAGE = 500;
@@ -59,32 +61,19 @@ export class Consumers extends Peer {
       (answer) => {
         if (answer === "failed") {
           if (attempts >= sim.maxAttempts) {
-            call<void>(
-              sim,
-              this,
-              room,
-              "persistFailed",
-              (reply) => {
-                room.step((core, now) => core.persistFailed(fromSeqId, toSeqId, now), reply);
-              },
-              ignore,
-            );
+            this.#tell(room, "persistFailed", (core, now) => core.persistFailed(fromSeqId, toSeqId, now));
           }
           retry();
           return;
         }
-        call<void>(
-          sim,
-          this,
-          room,
-          "persisted",
-          (reply) => {
-            room.step((core, now) => core.persisted(fromSeqId, toSeqId, outboxIds, now), reply);
-          },
-          ignore,
-        );
+        this.#tell(room, "persisted", (core, now) => core.persisted(fromSeqId, toSeqId, outboxIds, now));
       },
     );
+  }
+
+  /** What became of something, to its room. */
+  #tell(room: RoomNode, kind: string, work: (core: RoomCore, nowMs: number) => void, done: Reply<void> = ignore): void {
+    call<void>(this.#sim, this, room, kind, (reply) => room.step(work, reply), done);
   }
 
   #fanout(task: FanoutTask, retry: () => void): void {
@@ -95,14 +84,10 @@ export class Consumers extends Peer {
         retry();
         return;
       }
-      call<void>(
-        sim,
-        this,
+      this.#tell(
         room,
         "fannedOut",
-        (reply) => {
-          room.step((core, now) => core.fannedOut(task.toSeqId, now), reply);
-        },
+        (core, now) => core.fannedOut(task.toSeqId, now),
         (answer) => {
           if (answer === "failed") {
             retry();
@@ -194,16 +179,7 @@ export class Consumers extends Peer {
         return;
       }
       const id = Number(event.event_id.slice(event.event_id.lastIndexOf(":") + 1));
-      call<void>(
-        sim,
-        this,
-        room,
-        "settled",
-        (reply) => {
-          room.step((core, now) => core.settled([id], now), reply);
-        },
-        ignore,
-      );
+      this.#tell(room, "settled", (core, now) => core.settled([id], now));
     };
     const { payload } = event;
     const conversationId = event.conversation_id;

@@ -3,8 +3,10 @@
  * It drives the core exactly as `src/objects/ConversationRoom.ts` does: alarms in the commit of the
  * step, everything else after it.
  */
-import type { PersistBatch } from "../../src/domain/records.ts";
+import type { SendCommand } from "../../src/domain/commands.ts";
+import type { PersistBatch, StoredMessage } from "../../src/domain/records.ts";
 import { RoomCore, type RoomEffect } from "../../src/domain/room.ts";
+import type { Result } from "../../src/protocol/errors.ts";
 import { MemoryRoomStore, type Commit } from "./memoryStore.ts";
 import { MS, SECOND } from "./kernel.ts";
 import { call, Peer, type Reply } from "./net.ts";
@@ -60,6 +62,19 @@ export class RoomNode extends Peer {
         this.#gate(() => this.#carryOut(effect));
       }
     }
+  }
+
+  /** Sends arrive; their answer is a promise when it leaves. */
+  append(sends: readonly SendCommand[], reply: Reply<Result<StoredMessage>[]>): void {
+    const { ledger } = this.#sim;
+    ledger.offered(this.id, sends);
+    this.step(
+      (core, now) => core.append(sends, now),
+      (outcomes) => {
+        ledger.promised(this.id, sends, outcomes);
+        reply(outcomes);
+      },
+    );
   }
 
   /** The object dies: what was not committed never happened, what waited behind the gate never leaves. */

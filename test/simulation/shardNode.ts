@@ -131,16 +131,7 @@ export class ShardNode extends Peer {
       this,
       room,
       "append",
-      (reply) => {
-        sim.ledger.offered(room.id, commands);
-        room.step(
-          (core, now) => core.append(commands, now),
-          (outcomes) => {
-            sim.ledger.promised(room.id, commands, outcomes);
-            reply(outcomes);
-          },
-        );
-      },
+      (reply) => room.append(commands, reply),
       (outcomes) => {
         const lost = outcomes === "failed";
         const landed = lost ? [...this.#up.land(), ...this.#up.abandon()] : this.#up.land();

@@ -214,23 +214,7 @@ export class UserNode extends Peer {
       return;
     }
     const room = sim.room(conversationId);
-    call<Result<StoredMessage>[]>(
-      sim,
-      this,
-      room,
-      "append",
-      (reply) => {
-        sim.ledger.offered(room.id, sends);
-        room.step(
-          (core, now) => core.append(sends, now),
-          (outcomes) => {
-            sim.ledger.promised(room.id, sends, outcomes);
-            reply(outcomes);
-          },
-        );
-      },
-      landed,
-    );
+    call<Result<StoredMessage>[]>(sim, this, room, "append", (reply) => room.append(sends, reply), landed);
   }
 
   #answer(wire: Wire, conversationId: string, send: SendCommand, outcome: Result<StoredMessage>): void {

@@ -12,6 +12,7 @@ import {
   type SessionStore,
 } from "../../../sdk/src/index.ts";
 import type { TestServer } from "../../support/server.ts";
+import { Watchers } from "../../support/watchers.ts";
 import { uniqueName } from "./raw.ts";
 
 /** Reconnects after a restart of the server are in here, with what the machine does besides. */
@@ -62,7 +63,7 @@ export class Person {
   readonly chat: Chat;
   readonly username: string;
   readonly #events: Recorded[] = [];
-  readonly #watchers = new Set<() => void>();
+  readonly #watchers = new Watchers();
 
   constructor(server: TestServer, username: string, options: Partial<ChatOptions> = {}) {
     this.username = username;
@@ -77,7 +78,7 @@ export class Person {
     for (const name of EVENTS) {
       this.chat.on(name, (event) => {
         this.#events.push({ name, event } as Recorded);
-        this.#look();
+        this.#watchers.changed();
       });
     }
     people.add(this);
@@ -152,31 +153,18 @@ export class Person {
 
   /** Waits for a condition, looked at whenever something happens to this client. */
   async until(what: string, check: () => boolean): Promise<void> {
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const look = (): void => {
-      if (check()) {
-        resolve();
-      }
-    };
-    const late = setTimeout(() => {
-      const last = this.#events.slice(-5).map((recorded) => JSON.stringify(recorded).slice(0, 300));
-      reject(new Error(`${this.username}: never came: ${what}; last events:\n${last.join("\n")}`));
-    }, PATIENCE_MS);
-    this.#watchers.add(look);
+    const look = (): void => this.#watchers.changed();
     const offs = [this.chat.conversations.subscribe(look), this.chat.pending.subscribe(look)];
-    look();
     try {
-      await promise;
+      await this.#watchers.until(`${this.username}: ${what}`, check, {
+        patienceMs: PATIENCE_MS,
+        seen: () => {
+          const last = this.#events.slice(-5).map((recorded) => JSON.stringify(recorded).slice(0, 300));
+          return `last events:\n${last.join("\n")}`;
+        },
+      });
     } finally {
-      clearTimeout(late);
-      this.#watchers.delete(look);
       offs.forEach((off) => off());
-    }
-  }
-
-  #look(): void {
-    for (const look of this.#watchers) {
-      look();
     }
   }
 

@@ -10,6 +10,7 @@ import { WebSocket } from "ws";
 import { ERRORS, type ErrorName } from "../../../src/protocol/errors.ts";
 import { PING_TEXT } from "../../../src/protocol/frames.ts";
 import type { TestServer } from "../../support/server.ts";
+import { Watchers } from "../../support/watchers.ts";
 
 const PATIENCE_MS = 10_000;
 
@@ -164,7 +165,7 @@ export class RawSocket {
   readonly frames: Frame[] = [];
   closed: { code: number; reason: string } | undefined;
   readonly socket: WebSocket;
-  readonly #watchers = new Set<() => void>();
+  readonly #watchers = new Watchers();
   /** Index in `frames` up to which `next` has looked. */
   #seen = 0;
 
@@ -172,13 +173,13 @@ export class RawSocket {
     this.socket = socket;
     socket.on("message", (data: Buffer) => {
       this.frames.push(JSON.parse(data.toString()) as Frame);
-      this.#changed();
+      this.#watchers.changed();
     });
     socket.on("close", (code, reason) => {
       this.closed = { code, reason: String(reason) };
-      this.#changed();
+      this.#watchers.changed();
     });
-    socket.on("error", () => this.#changed());
+    socket.on("error", () => this.#watchers.changed());
   }
 
   send(data: string | Uint8Array): void {
@@ -212,30 +213,11 @@ export class RawSocket {
   }
 
   async until(what: string, check: () => boolean): Promise<void> {
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const seen = (): string => `closed ${JSON.stringify(this.closed)}, frames ${JSON.stringify(this.frames.slice(-5))}`;
-    const look = (): void => {
-      if (check()) {
-        resolve();
-      } else if (this.closed !== undefined) {
-        reject(new Error(`the socket closed before ${what}: ${seen()}`));
-      }
-    };
-    const late = setTimeout(() => reject(new Error(`never came: ${what}; ${seen()}`)), PATIENCE_MS);
-    this.#watchers.add(look);
-    look();
-    try {
-      await promise;
-    } finally {
-      clearTimeout(late);
-      this.#watchers.delete(look);
-    }
-  }
-
-  #changed(): void {
-    for (const look of this.#watchers) {
-      look();
-    }
+    await this.#watchers.until(what, check, {
+      patienceMs: PATIENCE_MS,
+      seen: () => `closed ${JSON.stringify(this.closed)}, frames ${JSON.stringify(this.frames.slice(-5))}`,
+      over: () => this.closed !== undefined,
+    });
   }
 }
 

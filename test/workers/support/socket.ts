@@ -3,6 +3,7 @@ import { env } from "cloudflare:workers";
 import { newId } from "../../../src/platform/ids.ts";
 import { sessionOf, shardAt } from "../../../src/platform/stubs.ts";
 import type { ClientFrame, ServerFrame, ServerFrameOf, ServerFrameType } from "../../../src/protocol/frames.ts";
+import { Watchers } from "../../support/watchers.ts";
 import { signIn } from "./harness.ts";
 
 /** Longer than anything in these tests takes; a test that waits for what never comes says what it saw instead. */
@@ -13,7 +14,7 @@ export class TestSocket {
   /** Set when the server (or the test) has closed the socket. */
   closed: { code: number; reason: string } | undefined;
   readonly #socket: WebSocket;
-  readonly #watchers = new Set<() => void>();
+  readonly #watchers = new Watchers();
   /** How many frames of each type `next` has handed out. */
   readonly #read = new Map<string, number>();
 
@@ -21,11 +22,11 @@ export class TestSocket {
     this.#socket = socket;
     socket.addEventListener("message", (event) => {
       this.frames.push(JSON.parse(String(event.data)) as ServerFrame);
-      this.#changed();
+      this.#watchers.changed();
     });
     socket.addEventListener("close", (event) => {
       this.closed = { code: event.code, reason: event.reason };
-      this.#changed();
+      this.#watchers.changed();
     });
     socket.accept();
   }
@@ -62,24 +63,10 @@ export class TestSocket {
 
   /** Waits for a condition on this socket, looked at whenever something arrives. */
   async until(what: string, check: () => boolean): Promise<void> {
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const look = (): void => {
-      if (check()) {
-        resolve();
-      }
-    };
-    const late = setTimeout(() => {
-      const seen = this.frames.map((frame) => frame.type).join(" ");
-      reject(new Error(`never came: ${what}; closed ${JSON.stringify(this.closed)}, frames: ${seen}`));
-    }, PATIENCE_MS);
-    this.#watchers.add(look);
-    look();
-    try {
-      await promise;
-    } finally {
-      clearTimeout(late);
-      this.#watchers.delete(look);
-    }
+    await this.#watchers.until(what, check, {
+      patienceMs: PATIENCE_MS,
+      seen: () => `closed ${JSON.stringify(this.closed)}, frames: ${this.frames.map((frame) => frame.type).join(" ")}`,
+    });
   }
 
   /** Sequences of all messages that were pushed here, in order of arrival. */
@@ -105,12 +92,6 @@ export class TestSocket {
     const before = this.all("pong").length;
     this.sendRaw(`{"type":"ping","id":"${newId(Date.now())}"}`);
     await this.until("pong", () => this.all("pong").length > before);
-  }
-
-  #changed(): void {
-    for (const look of this.#watchers) {
-      look();
-    }
   }
 }
 
