@@ -159,7 +159,7 @@ async function withOlder<T>(c: Ctx, conversationId: string, messageId: string, a
 }
 
 /** A change by the room, written through to SQL. */
-async function change<T>(
+export async function change<T>(
   c: Ctx,
   conversationId: string,
   messageId: string,

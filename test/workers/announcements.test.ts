@@ -7,7 +7,18 @@ import { UserSession } from "../../src/objects/UserSession.ts";
 import { settingsOf } from "../../src/platform/settings.ts";
 import { shardOf } from "../../src/platform/stubs.ts";
 import { asKey, auditAbout, newAdmin } from "./support/admins.ts";
-import { deliver, HeldBus, newDirect, newGroup, newUserId, resetClock, WORLD_ROOM_ID } from "./support/harness.ts";
+import {
+  advance,
+  appendOne,
+  deliver,
+  HeldBus,
+  newDirect,
+  newGroup,
+  newUserId,
+  resetClock,
+  text,
+  WORLD_ROOM_ID,
+} from "./support/harness.ts";
 import { expectStatus, guest, register, request } from "./support/http.ts";
 import { connect, type TestSocket } from "./support/socket.ts";
 
@@ -217,6 +228,32 @@ describe("a conversation", () => {
     expect((await asKey("DELETE", `/conversations/${id}`)).error?.name).toBe("CONVERSATION_NOT_FOUND");
     const acts = (await auditAbout(id)).map(({ action, reason }) => ({ action, reason }));
     expect(acts).toEqual([{ action: "conversation.inspect" }, { action: "conversation.dismiss", reason: "abuse" }]);
+  });
+
+  it("loses a message at any age: for members, in the direct ones too, and once in the audit", async ({ expect }) => {
+    const [a, b] = [await register(), await register()];
+    const ids = [a.user.userId, b.user.userId] as const;
+    for (const id of [await newDirect(...ids), await newGroup([...ids]), WORLD_ROOM_ID]) {
+      const sent = await appendOne(id, text(ids[0], newUserId(), "a secret"));
+      advance(3 * 60_000);
+      const path = `/conversations/${id}/messages/${sent.messageId}`;
+      const gone = await asKey("DELETE", path, { reason: "leak" });
+      expect(gone.body).toMatchObject({ messageId: sent.messageId, seqId: sent.seqId, recalledAt: expect.any(Number) });
+      const history = await request("GET", `/api/conversations/${id}/messages`, { token: b.accessToken });
+      expect(history.text).toContain(sent.messageId);
+      expect(history.text).not.toContain("a secret");
+      expect(await auditAbout(sent.messageId)).toMatchObject([
+        { action: "message.remove", actor: "key", reason: "leak" },
+      ]);
+    }
+    const id = await newGroup([...ids]);
+    for (const [path, name] of [
+      [`/conversations/${id}/messages/${newUserId()}`, "MESSAGE_NOT_FOUND"],
+      [`/conversations/${id}/messages/nonsense`, "MESSAGE_NOT_FOUND"],
+      [`/conversations/group_${newUserId()}/messages/${newUserId()}`, "CONVERSATION_NOT_FOUND"],
+    ] as const) {
+      expect((await asKey("DELETE", path)).error?.name, path).toBe(name);
+    }
   });
 
   it("that is none, direct or the world is not dismissed, and nothing stands in the audit", async ({ expect }) => {

@@ -1,17 +1,20 @@
 /** Admins and conversations: inspect, dismiss, remove a message, announce. Source: WIRE "Other". */
 import { createRoute } from "@hono/zod-openapi";
-import { WORLD_ROOM_ID } from "../../domain/records.ts";
+import { messageFor, WORLD_ROOM_ID } from "../../domain/records.ts";
 import { newId } from "../../platform/ids.ts";
 import { err, ok, type Result } from "../../protocol/errors.ts";
 import {
   AdminActBody,
   AdminConversationAnswer,
+  AdminMessageParams,
   AnnouncementAnswer,
   AnnouncementBody,
   ConversationParams,
   EmptyAnswer,
 } from "../../protocol/rest.ts";
+import { Message } from "../../protocol/things.ts";
 import { background, fail, newRouter, writeThrough, type Ctx } from "../context.ts";
+import { change } from "../messageChanges.ts";
 import { withProfiles } from "../members.ts";
 import { presentConversation } from "../present.ts";
 import { answer, body, optionalBody, refusals } from "../route.ts";
@@ -79,6 +82,33 @@ adminConversations.openapi(
     const audit = auditOf(c, { action: "conversation.dismiss", targetKind: "conversation", targetId: id, reason });
     const dismissed = await audited(c, audit, () => room.dismiss(c.get("viewer").actor));
     return dismissed.ok ? c.json(await writeThrough(c, room, dismissed.value), 200) : fail(c, dismissed.fault);
+  },
+);
+
+adminConversations.openapi(
+  createRoute({
+    method: "delete",
+    path: "/admin/conversations/{id}/messages/{messageId}",
+    tags,
+    summary: "Take a message away, as its sender could: a tombstone keeps its place",
+    ...adminOnly,
+    request: { params: AdminMessageParams, body: optionalBody(AdminActBody) },
+    responses: {
+      200: answer(Message, "What is left of it"),
+      ...refusals("UNAUTHENTICATED", "PERMISSION_DENIED", "CONVERSATION_NOT_FOUND", "MESSAGE_NOT_FOUND"),
+    },
+  }),
+  async (c) => {
+    const { actor } = c.get("viewer");
+    const { id, messageId } = c.req.valid("param");
+    const { reason } = c.req.valid("json");
+    const audit = auditOf(c, { action: "message.remove", targetKind: "message", targetId: messageId, reason });
+    const removed = await audited(c, audit, () =>
+      change(c, id, messageId, (room, older) => room.recallMessage(actor, messageId, older)),
+    );
+    return removed.ok
+      ? c.json({ ...messageFor(removed.value.value, actor.userId), ...removed.value.degraded }, 200)
+      : fail(c, removed.fault);
   },
 );
 
