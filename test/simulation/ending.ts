@@ -1,9 +1,10 @@
 /** After the faults: the system must come to rest by itself, and then everybody must have everything. */
 import { WORLD_ROOM_ID } from "../../src/domain/records.ts";
 import { SECOND } from "./kernel.ts";
-import { check, type Truth } from "./ledger.ts";
+import { check } from "./ledger.ts";
 import type { RoomNode } from "./roomNode.ts";
 import type { Sim } from "./sim.ts";
+import type { Truth } from "./truth.ts";
 
 /** Nothing but pings and leases for so long is rest: longer than a heartbeat with its grace. */
 const REST_US = 45 * SECOND;
