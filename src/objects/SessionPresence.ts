@@ -49,6 +49,8 @@ export class SessionPresence {
   #registrations: Promise<boolean> = Promise.resolve(true);
   /** The lease was written in this life of the object, and not taken back since. */
   #leased = false;
+  /** The lease was taken back in this life of the object, and not written since. */
+  #takenBack = false;
   /** The world's shard was told of this user in this life of the object, and not told otherwise since. */
   #follows = false;
   /** Nothing of an earlier life is known. */
@@ -182,7 +184,8 @@ export class SessionPresence {
 
   /** A room thought that the user is here: after a crash, or in the moment of leaving. */
   clearStale(): void {
-    if (this.comings.fact !== undefined) {
+    // Where presence cannot be read everybody is delivered to: not each time a command to the cache.
+    if (!this.#takenBack && this.comings.fact !== undefined) {
       this.#parts.later(this.#write().then(() => undefined));
     }
   }
@@ -234,11 +237,13 @@ export class SessionPresence {
     try {
       [before] = await cache.pipeline(commands);
       this.#leased = isHere;
+      this.#takenBack = !isHere;
       return true;
     } catch (error) {
       // Rooms that cannot read presence deliver to everybody.
       log("warn", "presence not written", { userId, error: describeError(error) });
       this.#leased = false;
+      this.#takenBack = false;
       this.#writeAgain();
       return false;
     } finally {

@@ -123,6 +123,31 @@ describe("a late command of an earlier life", () => {
   });
 });
 
+describe("a room that takes somebody for here", () => {
+  it("is corrected in the cache, once in a life", async ({ expect }) => {
+    const userId = newUserId();
+    await connect(userId);
+    await evictDurableObject(stubOf(userId), { webSockets: "close" });
+    const pipelines = gateCache(
+      ([, key]) => key === CACHE_KEYS.online(userId),
+      () => Promise.resolve(),
+    );
+    const corrections = () =>
+      pipelines.mock.calls
+        .flatMap(([commands]) => commands)
+        .filter(([name, key]) => name === "DELIF" && key === CACHE_KEYS.online(userId)).length;
+    const session = sessionOf(env, userId);
+    expect(await session.deliver(['{"type":"typing"}'])).toBe(0);
+    await eventually("absence", async () => (await leaseOf(userId)) === null);
+    const before = corrections();
+    expect(await session.deliver(['{"type":"typing"}'])).toBe(0);
+    expect(await session.deliverBigRoom("a big room", ['{"type":"typing"}'], 3)).toBe(0);
+    await connect(userId);
+    expect(corrections()).toBe(before);
+    expect(await leaseOf(userId)).toBe("2");
+  });
+});
+
 describe("a new life whose earlier one was online", () => {
   it("reads no heads before those are in the cache that the earlier one passed on", async ({ expect }) => {
     const [a, b] = [newUserId(), newUserId()];

@@ -338,7 +338,7 @@ describe("presence", () => {
     await runDurableObjectAlarm(stubOf(userId));
     await listener.settle();
     expect(listener.closed).toBeUndefined();
-    advance(15 * 60_000);
+    advance(15 * 60_000 + 1_000);
     await runDurableObjectAlarm(stubOf(userId));
     expect((await listener.untilClosed()).code).toBe(4019);
   });

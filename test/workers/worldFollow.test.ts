@@ -46,7 +46,9 @@ describe("following the world", () => {
     await eventually("the shard to forget the user", async () => !(await isRegistered(userId)));
   });
 
-  it("begins with the registration: what comes before the socket is there waits for it", async ({ expect }) => {
+  it("begins with the socket: what comes before it is greeted is there already, and it stays registered", async ({
+    expect,
+  }) => {
     const userId = newUserId();
     const { deviceId } = await signIn(userId);
     const held = Promise.withResolvers<void>();
