@@ -17,6 +17,7 @@ import { describeError, log } from "../telemetry/log.ts";
 import { ackDuration, sendFailures, sendsAnswered } from "../telemetry/metrics.ts";
 import { reportSoon } from "../telemetry/report.ts";
 import type { SessionSockets } from "./SessionSockets.ts";
+import type { WorldPointer } from "./WorldPointer.ts";
 
 /** Own messages remembered, so that a resend is not shown twice on the other devices. */
 const ECHO_MEMORY = 256;
@@ -41,8 +42,7 @@ type Parts = {
   heads: SessionHeads;
   /** Who the user is now, for what is asked on their behalf. */
   actor(): Actor;
-  /** The pointer of the world room is kept by the session. */
-  markWorldRead(seqId: number, headSeqId: number): number;
+  world: WorldPointer;
   refuse(
     socket: WebSocket,
     fault: Fault,
@@ -114,7 +114,7 @@ export class SessionSends {
 
   /** The acknowledgement to the sending socket; the message to the sender's other sockets. */
   #acknowledge(ticket: Ticket, message: StoredMessage): void {
-    const { sockets, heads, userId, markWorldRead } = this.#parts;
+    const { sockets, heads, userId, world } = this.#parts;
     const { clientMsgId, conversationId, messageId, seqId, createdAt } = message;
     if (ticket.socket !== undefined) {
       const { ref } = ticket;
@@ -125,7 +125,7 @@ export class SessionSends {
     // A sender has read their own message; a room keeps that by itself, but for the world it is kept here.
     heads.noteRead(conversationId, seqId);
     if (conversationId === WORLD_ROOM_ID) {
-      markWorldRead(seqId, seqId);
+      world.moveTo(seqId, seqId);
     }
     // World readers get it with everyone else, from the shard.
     if (conversationId === WORLD_ROOM_ID || this.#echoed.has(messageId)) {

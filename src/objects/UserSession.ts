@@ -24,11 +24,10 @@ import type {
 } from "../platform/rpc.ts";
 import { settingsOf, type Settings } from "../platform/settings.ts";
 import { answerClose, sendFrames } from "../platform/sockets.ts";
-import { roomOf, shardOf } from "../platform/stubs.ts";
+import { shardOf } from "../platform/stubs.ts";
 import { err, errorFrame, ok, toWireError, type ErrorName, type Fault, type Result } from "../protocol/errors.ts";
 import { parseClientFrame, type ClientFrame } from "../protocol/frames.ts";
 import type { Device, Message } from "../protocol/things.ts";
-import { publishOutbox } from "../queues/sqlOutbox.ts";
 import { describeError, log } from "../telemetry/log.ts";
 import { noteRefusal } from "../telemetry/metrics.ts";
 import { BadFrames } from "./BadFrames.ts";
@@ -36,14 +35,13 @@ import { actorOf, FRAME_HANDLERS, type FrameContext } from "./sessionFrames.ts";
 import { SessionAccounts } from "./SessionAccounts.ts";
 import { SessionHeads } from "../domain/sessionHeads.ts";
 import { SessionNotices } from "./SessionNotices.ts";
+import { SessionOutbox } from "./SessionOutbox.ts";
 import { SessionPresence } from "./SessionPresence.ts";
 import { SessionSends } from "./SessionSends.ts";
 import { SessionSockets } from "./SessionSockets.ts";
 import { SessionWatching } from "./sessionWatching.ts";
 import { SessionSqlStore } from "./SessionSqlStore.ts";
-
-/** SQL outbox rows that nobody confirmed are published again after this time. */
-const OUTBOX_RETRY_MS = 5_000;
+import { WorldPointer } from "./WorldPointer.ts";
 
 export class UserSession extends DurableObject<Env> implements SessionRpc {
   readonly #userId: string;
@@ -58,8 +56,8 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
   readonly #frames: FrameContext;
   readonly #frameBucket;
   readonly #badFrames: BadFrames;
-  /** How often somebody was about to write rows into the SQL outbox. */
-  #outboxAsked = 0;
+  readonly #outbox: SessionOutbox;
+  readonly #world: WorldPointer;
   readonly #heads = new SessionHeads();
 
   constructor(ctx: DurableObjectState, env: Env) {
@@ -68,6 +66,13 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
     this.#store = new SessionSqlStore(ctx.storage);
     this.#settings = settingsOf(env);
     this.#sockets = new SessionSockets(ctx);
+    this.#world = new WorldPointer(env, this.#store);
+    this.#outbox = new SessionOutbox({
+      env,
+      userId: this.#userId,
+      store: this.#store,
+      armAlarm: (inMs) => this.#armAlarm(inMs),
+    });
     this.#badFrames = new BadFrames(this.#settings.limits.badFrames);
     this.#accounts = new SessionAccounts(this.#userId, this.#store, this.#settings.limits, {
       sockets: this.#sockets,
@@ -98,8 +103,7 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
       presence: this.#presence,
       watching: this.#watching,
       heads: this.#heads,
-      worldReadSeqId: () => this.#store.fact("worldReadSeqId") ?? 0,
-      markWorldRead: (seqId, headSeqId) => this.#markWorldRead(seqId, headSeqId),
+      world: this.#world,
     };
     this.#frameBucket = fullBucket(this.#settings.limits.frames, systemClock.now());
     this.#sends = new SessionSends({
@@ -109,7 +113,7 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
       sockets: this.#sockets,
       heads: this.#heads,
       actor: () => this.#actor(),
-      markWorldRead: (seqId, headSeqId) => this.#markWorldRead(seqId, headSeqId),
+      world: this.#world,
       refuse: (socket, fault, ref, send) => this.#refuse(socket, fault, ref, send),
     });
   }
@@ -208,20 +212,9 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
 
   async signIn(user: SignInUser, wish: DeviceWish): Promise<Result<SignedIn>> {
     if (this.#store.fact("account") === undefined) {
-      await this.#joinWorld();
+      await this.#world.begin(this.#userId);
     }
     return this.#accounts.signIn(user, wish);
-  }
-
-  /** What was said in the world before an account was made is not unread to it, as for a new member of a group. */
-  async #joinWorld(): Promise<void> {
-    try {
-      const { headSeqId } = await roomOf(this.env, WORLD_ROOM_ID).readLog(0, 0);
-      this.#markWorldRead(headSeqId, headSeqId);
-    } catch (error) {
-      // No reason to refuse an account: the world is shown as unread from its beginning.
-      log("warn", "the world's head is not known", { userId: this.#userId, error: describeError(error) });
-    }
   }
 
   refresh(presented: string): Promise<Result<SignedIn & { user: SignInUser }>> {
@@ -329,11 +322,11 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
   }
 
   markWorldRead(seqId: number, headSeqId: number): Promise<number> {
-    return Promise.resolve(this.#markWorldRead(seqId, headSeqId));
+    return Promise.resolve(this.#world.moveTo(seqId, headSeqId));
   }
 
   worldReadSeqId(): Promise<number> {
-    return Promise.resolve(this.#frames.worldReadSeqId());
+    return Promise.resolve(this.#world.seqId);
   }
 
   heads(): Promise<Record<string, number>> {
@@ -346,32 +339,13 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
 
   // ---- the SQL outbox, and the alarm
 
-  async watchOutbox(): Promise<void> {
-    this.#outboxAsked += 1;
-    this.#store.transaction(() => this.#store.saveFact("outboxWatch", true));
-    await this.#armAlarm(OUTBOX_RETRY_MS);
+  watchOutbox(): Promise<void> {
+    return this.#outbox.watch();
   }
 
   override async alarm(): Promise<void> {
     await this.#presence.check();
-    if (this.#store.fact("outboxWatch") === true) {
-      await this.#republishOutbox();
-    }
-  }
-
-  async #republishOutbox(): Promise<void> {
-    const asked = this.#outboxAsked;
-    try {
-      const left = await publishOutbox(this.env, this.#userId);
-      // Asked for again while we looked: those rows may have come after the look.
-      if (left === 0 && asked === this.#outboxAsked) {
-        this.#store.transaction(() => this.#store.saveFact("outboxWatch", false));
-        return;
-      }
-    } catch (error) {
-      log("warn", "SQL outbox not read", { userId: this.#userId, error: describeError(error) });
-    }
-    await this.#armAlarm(OUTBOX_RETRY_MS);
+    await this.#outbox.check();
   }
 
   /** One alarm for several reasons: the earliest wins, the handler looks at all of them. */
@@ -423,14 +397,5 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
   #actor(): Actor {
     const account = this.#store.fact("account");
     return { userId: this.#userId, isGuest: account?.isGuest === true, isAdmin: account?.role === "admin" };
-  }
-
-  #markWorldRead(seqId: number, headSeqId: number): number {
-    const before = this.#frames.worldReadSeqId();
-    const next = Math.max(before, Math.min(seqId, headSeqId));
-    if (next > before) {
-      this.#store.transaction(() => this.#store.saveFact("worldReadSeqId", next));
-    }
-    return next;
   }
 }

@@ -10,6 +10,7 @@ import type { ClientFrame, ServerFrame } from "../protocol/frames.ts";
 import type { SessionWatching } from "./sessionWatching.ts";
 import type { SessionPresence } from "./SessionPresence.ts";
 import type { Attachment, SessionSockets } from "./SessionSockets.ts";
+import type { WorldPointer } from "./WorldPointer.ts";
 import { buildSync } from "./sync.ts";
 
 /** What the handlers need of their session. */
@@ -22,9 +23,7 @@ export type FrameContext = {
   watching: SessionWatching;
   /** Newest sequences that passed through this session, and how far its user has read. */
   heads: SessionHeads;
-  worldReadSeqId(): number;
-  /** Moves the pointer of the world room; answers where it stands. */
-  markWorldRead(seqId: number, headSeqId: number): number;
+  world: WorldPointer;
 };
 
 type Handled = Promise<Fault | undefined> | Fault | undefined;
@@ -71,7 +70,7 @@ export const FRAME_HANDLERS: Handlers = {
   sync: async (context, socket, frame) => {
     const { env, cache, sockets, userId, heads, presence } = context;
     await presence.cacheIsCurrent();
-    const here = { worldReadSeqId: context.worldReadSeqId(), heads: heads.newest, reads: heads.read };
+    const here = { worldReadSeqId: context.world.seqId, heads: heads.newest, reads: heads.read };
     const data = await buildSync(env, cache, actorOf(userId, sockets.of(socket)), here, frame.data);
     if (!data.ok) {
       return data.fault;
@@ -93,7 +92,7 @@ async function markRead(
   const room = roomOf(context.env, conversationId);
   if (conversationId === WORLD_ROOM_ID) {
     const { headSeqId } = await room.readLog(0, 0);
-    return ok(context.markWorldRead(seqId, headSeqId));
+    return ok(context.world.moveTo(seqId, headSeqId));
   }
   const actor = actorOf(context.userId, context.sockets.of(socket));
   const marked = await room.markRead(actor, seqId, false);
