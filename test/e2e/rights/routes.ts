@@ -242,6 +242,11 @@ export const HOW_TO_ASK: Record<string, Asking> = {
   "GET /api/admin/conversations/{id}": inGroup(nothing),
   "DELETE /api/admin/conversations/{id} · group": inGroup(() => ({ spoils: true })),
   "DELETE /api/admin/conversations/{id} · world": world(nothing),
+  "DELETE /api/admin/conversations/{id}/messages/{messageId}": inGroup(async (stage, _actor, { id }) => {
+    const body = { clientMsgId: uniqueName("m"), messageType: "text", content: "to be taken away" };
+    const { messageId } = await stage.must("POST", `/api/conversations/${id}/messages`, "owner", body);
+    return { params: { messageId: String(messageId) } };
+  }),
   "POST /api/admin/announcements · to everyone": () => ({ body: { text: "to everyone" } }),
   "POST /api/admin/announcements · to a group": async (stage) => ({
     body: { text: "to a group", conversationId: (await stage.group()).id },

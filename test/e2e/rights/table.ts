@@ -137,6 +137,7 @@ POST /api/admin/users/{id}/kick                         401   403      403    40
 GET /api/admin/conversations/{id}                       401   403      403    403   403   403   403     403    401     403      200 200
 DELETE /api/admin/conversations/{id} · group            401   403      403    403   403   403   403     403    401     403      200 200
 DELETE /api/admin/conversations/{id} · world            401   403      403    403   403   403   403     403    401     403      403 403
+DELETE /api/admin/conversations/{id}/messages/{messageId} 401 403      403    403   403   403   403     403    401     403      200 200
 POST /api/admin/announcements · to everyone             401   403      403    403   403   403   403     403    401     403      200 200
 POST /api/admin/announcements · to a group              401   403      403    403   403   403   403     403    401     403      200 200
 GET /api/admin/audit                                    401   403      403    403   403   403   403     403    401     403      200 200
