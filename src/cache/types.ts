@@ -17,9 +17,15 @@ export const CACHE_KEYS = {
   /** Version after the last change of a message: a client that connects must not be told an older one. */
   version: (conversationId: string) => `conv_version:${conversationId}`,
   hotMessages: (conversationId: string) => `hot_messages:${conversationId}`,
+  profile: (userId: string) => `user:profile:${userId}`,
+  conversations: (userId: string) => `user:conversations:${userId}`,
+  friends: (userId: string) => `user:friends:${userId}`,
   /**
    * Since when the cache has held presence without being emptied, epoch milliseconds. Presence
    * that is absent proves somebody away only if the cache is older than a lease.
    */
   presenceSince: "presence:since",
 } as const;
+
+/** Lives of keys by how warm they are kept, in milliseconds. Source: DESIGN section 4 "Cache", L2 and L3. */
+export const LIVES_MS = { warm: 30 * 60_000, cold: 2 * 3_600_000 } as const;

@@ -6,6 +6,7 @@ import type { Actor, RoomRpc } from "../platform/rpc.ts";
 import { httpStatusOf, invalidInput, toWireError, type ErrorName, type Fault } from "../protocol/errors.ts";
 import { describeError, log } from "../telemetry/log.ts";
 import { degradedAnswers, noteRefusal } from "../telemetry/metrics.ts";
+import type { ListSources } from "./lists.ts";
 import type { Services } from "./services.ts";
 
 /** Who asks, after the token was checked and the user's object has admitted the call. */
@@ -113,6 +114,12 @@ export function background(c: Ctx, what: string, work: Promise<unknown>): void {
       log("warn", `${what} failed, an alarm will repeat it`, { requestId, error: describeError(error) });
     }),
   );
+}
+
+/** Where the lists of this request are read from. */
+export function listSources(c: Ctx): ListSources {
+  const { repo, cache, room } = c.get("services");
+  return { repo, cache, room, later: (work) => c.executionCtx.waitUntil(work) };
 }
 
 /** This machine itself. A local workerd sets the header as well, and then everybody here has one address. */

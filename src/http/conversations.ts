@@ -16,7 +16,8 @@ import {
   ReadBody,
 } from "../protocol/rest.ts";
 import { conversationLoad } from "../telemetry/metrics.ts";
-import { background, fail, newRouter, writeThrough, type Ctx } from "./context.ts";
+import { background, fail, listSources, newRouter, writeThrough, type Ctx } from "./context.ts";
+import { conversationPage } from "./lists.ts";
 import { acceptNames } from "./names.ts";
 import { answer, body, refusals } from "./route.ts";
 import { signedIn } from "./signedIn.ts";
@@ -63,17 +64,18 @@ conversations.openapi(
     const services = c.get("services");
     const began = services.clock.now();
     const { actor } = c.get("viewer");
-    const page = await services.repo.conversations.list(actor.userId, c.req.valid("query"));
+    const sources = listSources(c);
+    const page = await conversationPage(sources, actor, c.req.valid("query"));
     if (!page.ok) {
       return fail(c, page.fault);
     }
-    const { items, nextCursor } = page.value;
-    const [here, peers] = await Promise.all([seenBy(services, actor.userId), peersOf(services, actor.userId, items)]);
+    const { items, nextCursor, degraded } = page.value;
+    const [here, peers] = await Promise.all([seenBy(services, actor.userId), peersOf(sources, actor.userId, items)]);
     const heads = await readHeads(services.env, services.cache, items, here.heads);
     const fresh = await withNewest(services, items, heads);
     const presented = fresh.map((item) => presentItem(item, actor.userId, here, peers));
     conversationLoad.observeMs(services.clock.now() - began);
-    return c.json({ items: presented, nextCursor }, 200);
+    return c.json({ items: presented, nextCursor, ...(degraded === undefined ? {} : { degraded }) }, 200);
   },
 );
 

@@ -16,7 +16,8 @@ import {
 } from "../protocol/rest.ts";
 import type { Conversation, FriendRequest } from "../protocol/things.ts";
 import { describeError, log } from "../telemetry/log.ts";
-import { background, fail, newRouter, type Ctx, type Degraded } from "./context.ts";
+import { background, fail, listSources, newRouter, type Ctx, type Degraded } from "./context.ts";
+import { friendPage } from "./lists.ts";
 import { presentConversation, presentUser } from "./present.ts";
 import { answer, body, refusals } from "./route.ts";
 import { signedIn } from "./signedIn.ts";
@@ -143,8 +144,8 @@ friends.openapi(
   }),
   async (c) => {
     const { userId } = c.get("viewer").actor;
-    const { repo, cache, clock } = c.get("services");
-    const page = await repo.friends.friends(userId, c.req.valid("query"));
+    const { cache, clock } = c.get("services");
+    const { value: page, degraded } = await friendPage(listSources(c), userId, c.req.valid("query"));
     if (!page.ok) {
       return fail(c, page.fault);
     }
@@ -159,7 +160,7 @@ friends.openapi(
         ...(online === true || lastSeenAt === null ? {} : { lastSeenAt }),
       };
     });
-    return c.json({ items, nextCursor: page.value.nextCursor }, 200);
+    return c.json({ items, nextCursor: page.value.nextCursor, ...(degraded === undefined ? {} : { degraded }) }, 200);
   },
 );
 

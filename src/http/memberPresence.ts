@@ -1,4 +1,5 @@
 /** Who of a conversation's members is online, to one of them. */
+import { isOutage } from "../cache/lastKnown.ts";
 import { readPresence } from "../cache/presence.ts";
 import { usersOfDirect } from "../platform/ids.ts";
 import type { Member } from "../protocol/things.ts";
@@ -24,12 +25,22 @@ export async function withPresence(
       members.map((member) => member.userId),
       clock.now(),
     ),
-    isDirect ? strangersAmong(services, userId, others) : repo.friends.blockedAmong(userId, others),
+    (isDirect ? strangersAmong(services, userId, others) : repo.friends.blockedAmong(userId, others)).catch(ifOutage),
   ]);
+  if (hidden === undefined) {
+    return [...members];
+  }
   return members.map((member) => {
     const online = presence.get(member.userId);
     return online === undefined ? member : { ...member, online: online && !hidden.includes(member.userId) };
   });
+}
+
+/** While SQL is away nobody knows who may see whom, so nobody sees anybody. */
+function ifOutage(error: unknown): undefined {
+  if (!isOutage(error)) {
+    throw error;
+  }
 }
 
 async function strangersAmong({ repo }: Services, userId: string, others: readonly string[]): Promise<string[]> {

@@ -13,7 +13,8 @@ import {
   MembersQuery,
 } from "../protocol/rest.ts";
 import { Member } from "../protocol/things.ts";
-import { fail, newRouter, writeThrough } from "./context.ts";
+import { fail, listSources, newRouter, writeThrough } from "./context.ts";
+import { profilesOf } from "./lists.ts";
 import { whyNotAddable } from "./conversations.ts";
 import { withPresence } from "./memberPresence.ts";
 import { presentMember } from "./present.ts";
@@ -48,8 +49,14 @@ members.openapi(
     if (!page.ok) {
       return fail(c, page.fault);
     }
-    const items = await withPresence(services, actor.userId, id, await withProfiles(services, page.value.items));
-    return c.json({ items, nextCursor: page.value.nextCursor }, 200);
+    const { users, degraded } = await profilesOf(
+      listSources(c),
+      page.value.items.map((member) => member.userId),
+    );
+    const shown = page.value.items.map((member) => presentMember(member, users.get(member.userId)));
+    const items = await withPresence(services, actor.userId, id, shown);
+    const { nextCursor } = page.value;
+    return c.json({ items, nextCursor, ...(degraded === undefined ? {} : { degraded }) }, 200);
   },
 );
 
@@ -148,7 +155,8 @@ members.openapi(
 
 /** The members with their profiles, in the same order. */
 export async function withProfiles(services: Services, states: readonly MemberState[]): Promise<Member[]> {
-  const rows = await services.repo.users.byIds(states.map((state) => state.userId));
-  const users = new Map(rows.map((row) => [row.userId, row]));
+  const ids = states.map((state) => state.userId);
+  // What a room has changed is changed, whether SQL can name who it was or not. Whether these names are kept is no matter.
+  const { users } = await profilesOf({ ...services, later: () => undefined }, ids);
   return states.map((state) => presentMember(state, users.get(state.userId)));
 }

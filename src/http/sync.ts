@@ -23,7 +23,9 @@ sync.openapi(
     const services = c.get("services");
     const { actor } = c.get("viewer");
     const here = await seenBy(services, actor.userId);
-    const result = await buildSync(services.env, services.cache, actor, here, c.req.valid("query"));
+    const result = await buildSync(services.env, services.cache, actor, here, c.req.valid("query"), (work) =>
+      c.executionCtx.waitUntil(work),
+    );
     return result.ok ? c.json(result.value, 200) : fail(c, result.fault);
   },
 );

@@ -7,6 +7,7 @@ import type { Result } from "../protocol/errors.ts";
 import type { ConversationAnswer } from "../protocol/rest.ts";
 import type { ListItem, User } from "../protocol/things.ts";
 import type { ConversationItem } from "../repo/types.ts";
+import { profilesOf, type ListSources } from "./lists.ts";
 import { presentConversation, presentUser } from "./present.ts";
 import type { Services } from "./services.ts";
 
@@ -44,13 +45,13 @@ export function presentView(view: RoomView): ConversationAnswer {
 
 /** The profiles of the other side of each direct conversation, by user id. */
 export async function peersOf(
-  services: Services,
+  sources: Omit<ListSources, "room">,
   userId: string,
   items: readonly ConversationItem[],
 ): Promise<Map<string, User>> {
   const ids = items.flatMap((item) => peerOfDirect(item.conversation.conversationId, userId) ?? []);
-  const rows = await services.repo.users.byIds(ids);
-  return new Map(rows.map((row) => [row.userId, presentUser(row)]));
+  const { users } = await profilesOf(sources, ids);
+  return new Map([...users].map(([id, row]) => [id, presentUser(row)]));
 }
 
 /** What the user's own object knows better than SQL: newest sequences that passed through, and how far the user has read. */

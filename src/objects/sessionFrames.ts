@@ -71,7 +71,8 @@ export const FRAME_HANDLERS: Handlers = {
     const { env, cache, sockets, userId, heads, presence } = context;
     await presence.cacheIsCurrent();
     const here = { worldReadSeqId: context.world.seqId, heads: heads.newest, reads: heads.read };
-    const data = await buildSync(env, cache, actorOf(userId, sockets.of(socket)), here, frame.data);
+    const actor = actorOf(userId, sockets.of(socket));
+    const data = await buildSync(env, cache, actor, here, frame.data, (work) => void work);
     if (!data.ok) {
       return data.fault;
     }

@@ -6,10 +6,10 @@ import { CACHE_KEYS, type Cache } from "../cache/types.ts";
 import type { Actor } from "../domain/commands.ts";
 import { jsonBytes } from "../domain/jsonSize.ts";
 import { messageFor, WORLD, type SeenMessage } from "../domain/records.ts";
-import { presentUser } from "../http/present.ts";
-import { presentItem, withNewest, type SeenBy } from "../http/views.ts";
+import type { Later } from "../cache/lastKnown.ts";
+import { conversationPage } from "../http/lists.ts";
+import { peersOf, presentItem, withNewest, type SeenBy } from "../http/views.ts";
 import { systemClock } from "../platform/clock.ts";
-import { peerOfDirect } from "../platform/ids.ts";
 import { roomOf } from "../platform/stubs.ts";
 import { ok, type Result } from "../protocol/errors.ts";
 import type { SyncRequest, SyncResult } from "../protocol/frames.ts";
@@ -86,16 +86,15 @@ export async function buildSync(
   actor: Actor,
   here: SeenBy,
   request: SyncRequest,
+  later: Later,
 ): Promise<Result<SyncResult>> {
-  const repo = repositories(env);
-  const page = await repo.conversations.list(actor.userId, {
-    limit: PAGE,
-    cursor: request.cursor,
-  });
+  const sources = { repo: repositories(env), cache, room: (id: string) => roomOf(env, id), later };
+  const page = await conversationPage(sources, actor, { limit: PAGE, cursor: request.cursor });
   if (!page.ok) {
     return page;
   }
-  const unlisted = await unlistedOf(env, actor, request, page.value.items);
+  const { degraded } = page.value;
+  const unlisted = await unlistedOf(env, actor, request, page.value);
   const items = [...page.value.items, ...unlisted.items];
   const ids = items.map((item) => item.conversation.conversationId);
   const [heads, versions] = await Promise.all([readHeads(env, cache, items, here.heads), readVersions(cache, ids)]);
@@ -106,7 +105,7 @@ export async function buildSync(
     const head = heads.get(item.conversation.conversationId) ?? item.headSeqId;
     return known === undefined || head > known.seqId || isNewer(item, known);
   });
-  const peers = await peersOf(env, actor.userId, changed);
+  const peers = await peersOf(sources, actor.userId, changed);
   const fresh = await withNewest({ cache, room: (id) => roomOf(env, id) }, changed, heads);
   const after = new Map(fresh.map((item) => [item.conversation.conversationId, afterOf(request, item)]));
   const hot = await hotMessages(cache, fresh, after);
@@ -139,6 +138,7 @@ export async function buildSync(
     removed: unlisted.removed,
     nextCursor: page.value.nextCursor,
     serverTime: systemClock.now(),
+    ...(degraded === undefined ? {} : { degraded }),
   });
 }
 
@@ -209,12 +209,6 @@ async function logged(env: Env, actor: Actor, conversationId: string, after: num
   return page.ok ? repositories(env).conversations.messages(conversationId, { after, limit: MESSAGES }) : [];
 }
 
-async function peersOf(env: Env, userId: string, items: readonly ConversationItem[]) {
-  const ids = items.flatMap((item) => peerOfDirect(item.conversation.conversationId, userId) ?? []);
-  const rows = ids.length === 0 ? [] : await repositories(env).users.byIds(ids);
-  return new Map(rows.map((row) => [row.userId, presentUser(row)]));
-}
-
 /**
  * Conversations that the client names and the page does not hold; looked for once, with the first page. SQL may be late, so
  * only a room itself can say that somebody is not its member any more.
@@ -223,19 +217,19 @@ async function unlistedOf(
   env: Env,
   actor: Actor,
   request: SyncRequest,
-  listed: readonly ConversationItem[],
+  listed: { readonly items: readonly ConversationItem[]; readonly degraded?: true },
 ): Promise<{ items: ConversationItem[]; removed: string[] }> {
   const unlisted: { items: ConversationItem[]; removed: string[] } = { items: [], removed: [] };
   if (request.cursor !== undefined) {
     return unlisted;
   }
-  const here = new Set(listed.map((item) => item.conversation.conversationId));
+  const here = new Set(listed.items.map((item) => item.conversation.conversationId));
   const named = Object.keys(request.heads).filter((id) => !here.has(id));
   if (named.length === 0) {
     return unlisted;
   }
   // Those that SQL has come with a later page.
-  const known = await repositories(env).conversations.items(actor.userId, named);
+  const known = listed.degraded ? [] : await repositories(env).conversations.items(actor.userId, named);
   const mine = new Set(known.map((item) => item.conversation.conversationId));
   const doubtful = named.filter((id) => !mine.has(id)).slice(0, ASKED_ROOMS);
   for (let at = 0; at < doubtful.length; at += SLICE) {

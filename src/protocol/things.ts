@@ -241,6 +241,9 @@ export const SyncedConversation = ListItem.extend({
 }).meta({ id: "SyncedConversation", description: "What a client missed of one conversation" });
 export type SyncedConversation = z.infer<typeof SyncedConversation>;
 
+/** Marks answers made while a dependency is down. Source: DESIGN section 4. */
+export const degraded = z.boolean().optional().meta({ description: "Made while a dependency was down" });
+
 /** The answer to one `sync`, as a frame's data and over REST. */
 export const SyncResult = z
   .object({
@@ -248,6 +251,7 @@ export const SyncResult = z
     removed: z.array(ConversationId),
     nextCursor: Cursor.nullable(),
     serverTime: TimeMs,
+    degraded,
   })
   .meta({ id: "SyncResult" });
 export type SyncResult = z.infer<typeof SyncResult>;
@@ -313,9 +317,6 @@ export type WireError = z.infer<typeof WireError>;
 /** Body of every refused REST call. */
 export const ErrorBody = z.object({ error: WireError }).meta({ id: "ErrorBody" });
 export type ErrorBody = z.infer<typeof ErrorBody>;
-
-/** Marks answers made while a dependency is down. Source: DESIGN section 4. */
-export const degraded = z.boolean().optional().meta({ description: "Made while a dependency was down" });
 
 /** A list answer. @param id component name in the generated documents */
 export function listOf<Item extends z.ZodType>(item: Item, id: string) {

@@ -46,8 +46,19 @@ describe("a breaker", () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it("opens after five failures, then asks nobody", async ({ expect }) => {
+  it("opens when half of many calls fail, though never five in a row", async ({ expect }) => {
     const breaker = newBreaker();
+    for (let n = 0; n < 40 && breaker.state === "closed"; n++) {
+      await outcome(breaker.run(n % 5 < 2 ? answers : fails));
+    }
+    expect(breaker.state).toBe("open");
+  });
+
+  it("opens after five failures in a row, whatever was before, then asks nobody", async ({ expect }) => {
+    const breaker = newBreaker();
+    for (let n = 0; n < 50; n++) {
+      await breaker.run(answers);
+    }
     await open(breaker);
     expect(breaker.state).toBe("open");
     const call = vi.fn<typeof answers>(answers);

@@ -4,7 +4,15 @@
  *
  * State is plain data of the isolate. No call ever waits for another one's promise, which may belong to a request that is gone.
  */
-import { circuitBreaker, CircuitState, CountBreaker, handleWhen, type CircuitBreakerPolicy } from "cockatiel";
+import {
+  circuitBreaker,
+  CircuitState,
+  ConsecutiveBreaker,
+  CountBreaker,
+  handleWhen,
+  type CircuitBreakerPolicy,
+  type IBreaker,
+} from "cockatiel";
 import { systemClock } from "../platform/clock.ts";
 import { disturbed, type Dependency } from "../platform/faults.ts";
 import { log } from "./log.ts";
@@ -29,14 +37,34 @@ export type BreakerOptions = {
   readonly isOutage: (error: unknown) => boolean;
 };
 
-/** Opens when half of the last 20 calls failed, at the earliest after 5: one odd failure changes nothing, a dead dependency shows at once. */
+/** Opens after 5 failures in a row, which shows a dead dependency at once … */
+const FAILURES_IN_A_ROW = 5;
+/** … or when half of the last 20 calls failed, which shows one that answers only now and then. One odd failure changes nothing. */
 const WINDOW_CALLS = 20;
-const FIRST_LOOK_CALLS = 5;
 const FAILED_SHARE = 0.5;
 /** Then one call is let through to see whether it is back: the advice of `UNAVAILABLE` has the same time. */
 export const OPEN_MS = 2_000;
 /** The call that probes may belong to a request that ended without a word: after its limit and this, another one may. */
 const PROBE_LOST_MS = 1_000;
+
+/** Opens when any of several would. */
+class EitherBreaker implements IBreaker {
+  readonly #breakers: readonly IBreaker[];
+  /** Only for breakers that are stored, which ours are not. */
+  state: unknown;
+
+  constructor(breakers: readonly IBreaker[]) {
+    this.#breakers = breakers;
+  }
+
+  success(state: CircuitState): void {
+    this.#breakers.forEach((breaker) => breaker.success(state));
+  }
+
+  failure(state: CircuitState): boolean {
+    return this.#breakers.map((breaker) => breaker.failure(state)).some(Boolean);
+  }
+}
 
 export class Breaker {
   readonly dependency: Dependency;
@@ -100,11 +128,10 @@ export class Breaker {
       handleWhen((error) => error instanceof DependencyDown || isOutage(error)),
       {
         halfOpenAfter: OPEN_MS,
-        breaker: new CountBreaker({
-          threshold: FAILED_SHARE,
-          size: WINDOW_CALLS,
-          minimumNumberOfCalls: FIRST_LOOK_CALLS,
-        }),
+        breaker: new EitherBreaker([
+          new ConsecutiveBreaker(FAILURES_IN_A_ROW),
+          new CountBreaker({ threshold: FAILED_SHARE, size: WINDOW_CALLS }),
+        ]),
       },
     );
     policy.onBreak(() => log("error", "a breaker opened", { dependency: this.dependency }));
