@@ -13,6 +13,10 @@ import type {
   SendData,
   SettingsAnswer,
   SettingsBody,
+  Content,
+  Edit,
+  Reaction,
+  Readers,
 } from "./protocol.ts";
 import type { Sent } from "./sent.ts";
 
@@ -123,6 +127,41 @@ export class ConversationHandle {
     }
   }
 
+  /** Another content for an own message, within a day; the answer is the message as it is now. */
+  edit(messageId: string, content: Content): Promise<Message> {
+    return this.#about<Message>("PATCH", messageId, "", { content });
+  }
+
+  /** Takes an own message back within two minutes; whoever moderates, any message at any time. What is left has no content. */
+  recall(messageId: string): Promise<Message> {
+    return this.#about<Message>("POST", messageId, "/recall");
+  }
+
+  /** Earlier versions, oldest first. */
+  async edits(messageId: string): Promise<Edit[]> {
+    const answer = await this.#about<List<Edit>>("GET", messageId, "/edits");
+    return answer.items;
+  }
+
+  /** Puts an emoji to a message; again changes nothing. */
+  react(messageId: string, emoji: string): Promise<Reaction> {
+    return this.#about<Reaction>("PUT", messageId, `/reactions/${encodeURIComponent(emoji)}`);
+  }
+
+  /** Takes one's own back. */
+  unreact(messageId: string, emoji: string): Promise<Reaction> {
+    return this.#about<Reaction>("DELETE", messageId, `/reactions/${encodeURIComponent(emoji)}`);
+  }
+
+  /** Who has read a message, and who has not; above 500 members only the counts. */
+  readers(messageId: string): Promise<Readers> {
+    return this.#about<Readers>("GET", messageId, "/readers");
+  }
+
+  #about<T>(method: CallMethod, messageId: string, path: string, body?: unknown): Promise<T> {
+    return this.#call<T>(method, `/messages/${encodeURIComponent(messageId)}${path}`, body);
+  }
+
   /** The read pointer by REST: answers what is left unread. */
   readNow(seqId: number): Promise<ReadAnswer> {
     return this.#call<ReadAnswer>("PUT", "/read", { seqId });
@@ -178,7 +217,7 @@ export class ConversationHandle {
   }
 
   #call<T>(
-    method: "GET" | "POST" | "PUT" | "DELETE",
+    method: CallMethod,
     path: string,
     body?: unknown,
     query?: Record<string, string | number | undefined>,
@@ -191,6 +230,8 @@ export class ConversationHandle {
     );
   }
 }
+
+type CallMethod = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 
 /** The most that one page may hold. Source: WIRE "Things", list answers. */
 const LOG_PAGE = 200;

@@ -1,5 +1,5 @@
 /** The conversation list: kept by sync and frames, unread derived from two sequences, newest activity first. */
-import type { ClientEvent } from "./core/index.ts";
+import { messageChange, withoutPreview, type ClientEvent } from "./core/index.ts";
 import type { Conversation, ConversationItem, Message, ServerFrame, User } from "./protocol.ts";
 import type { Store } from "./store.ts";
 
@@ -142,22 +142,26 @@ export class ConversationList implements Store<readonly ConversationItem[]> {
         return;
       }
       case "message-updated":
-        return this.#last(frame.data.message.conversationId, frame.data.message.seqId, () => frame.data.message);
       case "message-recalled":
-        return this.#last(frame.data.conversationId, frame.data.seqId, ({ content: _content, ...rest }) => ({
-          ...rest,
-          recalledAt: rest.recalledAt ?? rest.createdAt,
-        }));
+      case "message-reaction":
+        return this.#change(frame);
       default:
         return;
     }
   }
 
-  /** A change of a message matters here when it is the last one. */
-  #last(conversationId: string, seqId: number, change: (message: Message) => Message): void {
-    const row = this.#rows.get(conversationId);
-    if (row?.lastMessage?.seqId === seqId) {
-      row.lastMessage = change(row.lastMessage);
+  /** A change of a message matters here when it is the last one, or when the last one answers it. */
+  #change(frame: ServerFrame): void {
+    const changed = messageChange(frame, this.#me());
+    const row = changed === undefined ? undefined : this.#rows.get(changed.conversationId);
+    const last = row?.lastMessage;
+    if (changed === undefined || row === undefined || last === undefined) {
+      return;
+    }
+    const { seqId, change, recalledId } = changed;
+    const next = last.seqId === seqId ? change(last) : last;
+    row.lastMessage = recalledId === undefined ? next : withoutPreview(next, recalledId);
+    if (row.lastMessage !== last) {
       this.#changed(row);
     }
   }

@@ -314,7 +314,9 @@ export class ClientCore {
         this.#received(message, false, now);
       }
       for (const message of updated) {
-        this.#other({ type: "message-updated", data: { message } }, now);
+        // Here no reactions means that there are none; a frame just leaves them out.
+        const whole = { ...message, reactions: message.reactions ?? [] };
+        this.#other({ type: "message-updated", data: { message: whole } }, now);
       }
     }
     for (const conversationId of data.removed) {

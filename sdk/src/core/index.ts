@@ -4,3 +4,4 @@ export * from "./limits.ts";
 export { memoryPendingStore } from "./outbox.ts";
 export * from "./reconnect.ts";
 export * from "./types.ts";
+export { messageChange, withoutPreview } from "./window.ts";

@@ -18,6 +18,8 @@ export class Timeline {
   #contiguous: number;
   #head: number;
   #early: Map<number, Early> | undefined;
+  /** Changes of messages that have not come yet. */
+  readonly #changes = new Map<number, (message: Message) => Message>();
 
   /** @param contiguous sequences up to here are none of this client's business any more. */
   constructor(conversationId: string, contiguous: number, sink: TimelineSink) {
@@ -41,11 +43,13 @@ export class Timeline {
   }
 
   /** A message from a push, an ack, sync or history, in any order and any number of times. */
-  accept(message: Message, live: boolean): void {
-    const seqId = message.seqId;
+  accept(came: Message, live: boolean): void {
+    const { seqId } = came;
     if (seqId <= this.#contiguous) {
       return;
     }
+    const message = this.#changes.get(seqId)?.(came) ?? came;
+    this.#changes.delete(seqId);
     if (seqId > this.#head) {
       this.#head = seqId;
     }
@@ -65,13 +69,24 @@ export class Timeline {
     }
   }
 
-  /** The message behind the gap, to be changed by an edit or a recall before it is emitted. */
-  replaceEarly(seqId: number, change: (message: Message) => Message): boolean {
-    const early = this.#early?.get(seqId);
-    if (early === undefined) {
+  /**
+   * An edit, recall or reaction of a message that has not been emitted: it is changed where it waits, or when it comes, which
+   * may be in an older form that was sent before the change. True: nobody else needs to know.
+   */
+  changeBefore(seqId: number, change: (message: Message) => Message): boolean {
+    if (seqId <= this.#contiguous) {
       return false;
     }
-    early.message = change(early.message);
+    const early = this.#early?.get(seqId);
+    if (early !== undefined) {
+      early.message = change(early.message);
+      return true;
+    }
+    this.exists(seqId);
+    if (this.#changes.size < BUFFER_LIMIT || this.#changes.has(seqId)) {
+      const before = this.#changes.get(seqId);
+      this.#changes.set(seqId, before === undefined ? change : (message) => change(before(message)));
+    }
     return true;
   }
 

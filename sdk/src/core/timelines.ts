@@ -22,7 +22,26 @@ type Entry = {
   /** Pages that brought nothing, or requests that failed, in a row. */
   tries: number;
   touchedAt: number;
+  /** Versions of the last changes of messages, by what they changed. */
+  versions: Map<string, number>;
 };
+
+/** Changes remembered for each conversation: those that may still overtake each other. */
+const VERSIONS = 256;
+
+/** False when this version or a later one is known. */
+function remember(versions: Map<string, number>, key: string, version: number): boolean {
+  if ((versions.get(key) ?? -1) >= version) {
+    return false;
+  }
+  versions.delete(key);
+  versions.set(key, version);
+  if (versions.size > VERSIONS) {
+    const [oldest] = versions.keys();
+    versions.delete(oldest ?? "");
+  }
+  return true;
+}
 
 /** Heads as `sync` sends them. */
 export type Heads = Record<string, number | { seqId: number; version: number }>;
@@ -101,15 +120,27 @@ export class Timelines {
     this.#check(entry, now, GAP_GRACE_MS);
   }
 
-  /** True when the change went into a message that has not been emitted yet, so nobody else needs it. */
+  /**
+   * True when nobody else needs the change: it went into a message that has not been emitted yet, or a later one about the
+   * same thing has been here before.
+   */
   change(frame: ServerFrame, me: string | undefined, now: number): boolean {
-    const changed = messageChange(frame, me, now);
+    const changed = messageChange(frame, me);
     const entry = changed === undefined ? undefined : this.#entries.get(changed.conversationId);
     if (changed === undefined || entry === undefined) {
       return false;
     }
-    entry.window?.change(changed.seqId, changed.change);
-    return entry.timeline.replaceEarly(changed.seqId, changed.change);
+    const { seqId, key, version, change, recalledId } = changed;
+    if (version !== undefined && !remember(entry.versions, key, version)) {
+      return true;
+    }
+    entry.window?.change(seqId, change);
+    if (recalledId !== undefined) {
+      entry.window?.recalled(recalledId);
+    }
+    const isEarly = entry.timeline.changeBefore(seqId, change);
+    this.#check(entry, now, GAP_GRACE_MS);
+    return isEarly;
   }
 
   /** From now on gaps are repaired (or, while a connection has not synced, are not). */
@@ -241,6 +272,7 @@ export class Timelines {
       dueAt: 0,
       tries: 0,
       touchedAt: 0,
+      versions: new Map(),
     };
     this.#entries.set(conversationId, entry);
     return entry;

@@ -1,5 +1,5 @@
 /** The newest messages of one conversation, kept up to date by edits, recalls and reactions. */
-import type { Message, ServerFrame } from "./types.ts";
+import type { Message, ServerFrame, ServerFrameOf } from "./types.ts";
 
 export class MessageWindow {
   readonly #keep: number;
@@ -22,6 +22,11 @@ export class MessageWindow {
     }
   }
 
+  /** Answers to a recalled message lose what they show of it. */
+  recalled(messageId: string): void {
+    this.#rows = this.#rows.map((row) => withoutPreview(row, messageId));
+  }
+
   change(seqId: number, change: (message: Message) => Message): void {
     for (let i = this.#rows.length - 1; i >= 0; i--) {
       const row = this.#rows[i];
@@ -36,47 +41,82 @@ export class MessageWindow {
   }
 }
 
+/** What a frame does to a message. */
+export type MessageChange = {
+  conversationId: string;
+  seqId: number;
+  /** Of two frames with the same key the one with the higher version counts. */
+  key: string;
+  version: number | undefined;
+  change: (message: Message) => Message;
+  /** The recalled message, whose previews in answers go as well. */
+  recalledId?: string;
+};
+
 /** A frame that changes a message, as a function of the message; undefined for every other frame. */
-export function messageChange(
-  frame: ServerFrame,
-  me: string | undefined,
-  now: number,
-): { conversationId: string; seqId: number; change: (message: Message) => Message } | undefined {
+export function messageChange(frame: ServerFrame, me: string | undefined): MessageChange | undefined {
   switch (frame.type) {
     case "message-updated": {
-      const { message } = frame.data;
-      const { conversationId, seqId } = message;
-      // The sender's own key comes only with some frames: keep it once known.
-      return {
-        conversationId,
-        seqId,
-        change: (old) => (old.clientMsgId === undefined ? message : { ...message, clientMsgId: old.clientMsgId }),
-      };
+      const { message, version } = frame.data;
+      const { conversationId, seqId, messageId } = message;
+      const gone = message.recalledAt === undefined ? {} : { recalledId: messageId };
+      return { conversationId, seqId, key: `${seqId}`, version, change: (old) => newerOf(old, message), ...gone };
     }
     case "message-recalled": {
-      const { conversationId, seqId } = frame.data;
-      return { conversationId, seqId, change: (old) => recalled(old, now) };
+      const { conversationId, seqId, messageId, recalledAt, version } = frame.data;
+      const change = (old: Message): Message => recalled(old, recalledAt);
+      return { conversationId, seqId, key: `${seqId}`, version, change, recalledId: messageId };
     }
     case "message-reaction": {
-      const { conversationId, seqId, emoji, userId, added, count } = frame.data;
-      return {
-        conversationId,
-        seqId,
-        change: (old) => {
-          const before = old.reactions ?? [];
-          const mine = userId === me ? added : (before.find((reaction) => reaction.emoji === emoji)?.mine ?? false);
-          const others = before.filter((reaction) => reaction.emoji !== emoji);
-          return { ...old, reactions: count > 0 ? [...others, { emoji, count, mine }] : others };
-        },
-      };
+      const { conversationId, seqId, emoji, version } = frame.data;
+      const change = (old: Message): Message => reacted(old, frame.data, me);
+      return { conversationId, seqId, key: `${seqId} ${emoji}`, version, change };
     }
     default:
       return undefined;
   }
 }
 
-/** A recalled message keeps its place and loses what it said. The frame has no time; the next reading corrects it. */
-function recalled(old: Message, now: number): Message {
-  const { content: _content, reactions: _reactions, mentions: _mentions, ...rest } = old;
-  return { ...rest, recalledAt: old.recalledAt ?? now };
+/** An answer loses its preview of a message that was recalled. */
+export function withoutPreview(message: Message, recalledId: string): Message {
+  return message.replyTo?.messageId === recalledId && message.replyTo.preview !== ""
+    ? { ...message, replyTo: { ...message.replyTo, preview: "" } }
+    : message;
+}
+
+/** What is known stays where what comes is older: a sync answer may have been on its way while a frame overtook it. */
+function newerOf(old: Message, message: Message): Message {
+  if ((old.recalledAt !== undefined && message.recalledAt === undefined) || editedAt(old) > editedAt(message)) {
+    return old;
+  }
+  // The sender's own key comes only with some frames, reactions not with an edit: kept once known.
+  const { clientMsgId = old.clientMsgId, reactions = old.reactions } = message;
+  const kept = message.recalledAt === undefined && reactions !== undefined ? { reactions } : {};
+  return { ...message, ...(clientMsgId === undefined ? {} : { clientMsgId }), ...kept };
+}
+
+function editedAt(message: Message): number {
+  return message.recalledAt === undefined ? (message.editedAt ?? 0) : Infinity;
+}
+
+function reacted(old: Message, data: ServerFrameOf<"message-reaction">["data"], me: string | undefined): Message {
+  if (old.recalledAt !== undefined) {
+    return old;
+  }
+  const { emoji, userId, added, count } = data;
+  const before = old.reactions ?? [];
+  const known = before.find((reaction) => reaction.emoji === emoji);
+  const next = { emoji, count, mine: userId === me ? added : (known?.mine ?? false) };
+  if (count === 0) {
+    return { ...old, reactions: before.filter((reaction) => reaction !== known) };
+  }
+  // In its place, so that nothing jumps under somebody's finger.
+  const reactions = known === undefined ? [...before, next] : before.map((one) => (one === known ? next : one));
+  return { ...old, reactions };
+}
+
+/** A recalled message keeps its place and loses what it said. */
+function recalled(old: Message, recalledAt: number | undefined): Message {
+  const { content: _content, reactions: _reactions, mentions: _mentions, editedAt: _editedAt, ...rest } = old;
+  return { ...rest, recalledAt: old.recalledAt ?? recalledAt ?? old.createdAt };
 }

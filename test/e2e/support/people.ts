@@ -28,6 +28,9 @@ class Socket extends WebSocket {
 
 const EVENTS = [
   "message",
+  "updated",
+  "recalled",
+  "reaction",
   "receipt",
   "typing",
   "presence",
