@@ -10,15 +10,25 @@ const updated = (seqId: number, fields: Partial<Message>, version?: number): Ser
 const recalled = (seqId: number, version?: number): ServerFrame => ({
   type: "message-recalled",
   data: {
-    ...{ conversationId: ROOM, messageId: messageId(seqId), seqId, operatorId: "o", recalledAt: 77 },
+    conversationId: ROOM,
+    messageId: messageId(seqId),
+    seqId,
+    operatorId: "o",
+    recalledAt: 77,
     ...(version === undefined ? {} : { version }),
   },
 });
 const reaction = (seqId: number, count: number, version: number, userId = "u"): ServerFrame => ({
   type: "message-reaction",
   data: {
-    ...{ conversationId: ROOM, messageId: messageId(seqId), seqId, emoji: "👍" },
-    ...{ userId, added: count > 0, count, version },
+    conversationId: ROOM,
+    messageId: messageId(seqId),
+    seqId,
+    emoji: "👍",
+    userId,
+    added: count > 0,
+    count,
+    version,
   },
 });
 
