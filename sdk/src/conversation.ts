@@ -37,8 +37,8 @@ export type SendOptions = {
 /** An image or a file that was uploaded before. */
 export type Attachment =
   Extract<SendData, { messageType: "image" | "file" }> extends infer Sendable
-    ? Sendable extends { messageType: infer Type; content: infer Content }
-      ? { messageType: Type; content: Content }
+    ? Sendable extends { messageType: infer Type; content: infer Body }
+      ? { messageType: Type; content: Body }
       : never
     : never;
 
