@@ -7,13 +7,7 @@ import { closedError } from "./errors.ts";
 import { Emitter, type ChatEventName, type ChatEvents, type Connection, type Listener } from "./events.ts";
 import { Groups } from "./group.ts";
 import { ConversationList } from "./list.ts";
-import {
-  systemClock,
-  type ChatOptions,
-  type ClientClock,
-  type DeviceOption,
-  type SocketConstructor,
-} from "./options.ts";
+import { systemClock, type ChatOptions, type ClientClock, type DeviceOption } from "./options.ts";
 import { Friends, Users } from "./people.ts";
 import { PresenceWatch } from "./presenceWatch.ts";
 import type {
@@ -34,6 +28,7 @@ import { relay, type RelayPorts } from "./relay.ts";
 import { Rest, type Method, type Query } from "./rest.ts";
 import { SentBook } from "./sentBook.ts";
 import { Writable, type Store } from "./store.ts";
+import { globalSocket } from "./globalSocket.ts";
 import { streamEvents } from "./stream.ts";
 import { nextSync, within } from "./waiting.ts";
 import { onWakeup } from "./wakeups.ts";
@@ -388,14 +383,6 @@ export class Chat {
       throw closedError();
     }
   }
-}
-
-function globalSocket(): SocketConstructor {
-  const { WebSocket } = globalThis as { WebSocket?: SocketConstructor };
-  if (WebSocket === undefined) {
-    throw new Error("There is no WebSocket here: pass one as an option, for example that of the package ws.");
-  }
-  return WebSocket;
 }
 
 /** A client for one user of one server. Nothing happens until somebody signs in. */

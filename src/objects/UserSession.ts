@@ -24,14 +24,14 @@ import type {
 } from "../platform/rpc.ts";
 import { settingsOf, type Settings } from "../platform/settings.ts";
 import { answerClose, sendFrames } from "../platform/sockets.ts";
-import { shardOf } from "../platform/stubs.ts";
-import { err, errorFrame, ok, toWireError, type ErrorName, type Fault, type Result } from "../protocol/errors.ts";
-import { parseClientFrame, type ClientFrame } from "../protocol/frames.ts";
+import { err, errorFrame, ok, toWireError, type Fault, type Result } from "../protocol/errors.ts";
+import { parseClientFrame } from "../protocol/frames.ts";
 import type { Device, Message } from "../protocol/things.ts";
-import { describeError, log } from "../telemetry/log.ts";
+import { log } from "../telemetry/log.ts";
 import { noteRefusal } from "../telemetry/metrics.ts";
 import { BadFrames } from "./BadFrames.ts";
-import { actorOf, FRAME_HANDLERS, type FrameContext } from "./sessionFrames.ts";
+import { closeRooms } from "./closeRooms.ts";
+import { actorOf, handleFrame, type FrameContext } from "./sessionFrames.ts";
 import { SessionAccounts } from "./SessionAccounts.ts";
 import { SessionHeads } from "../domain/sessionHeads.ts";
 import { SessionNotices } from "./SessionNotices.ts";
@@ -78,7 +78,7 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
       sockets: this.#sockets,
       closeRooms: (deviceId, name) =>
         // A client that is gone does not answer the close: that its socket is, is known here.
-        ctx.waitUntil(Promise.all([this.#closeRooms(deviceId, name), this.#presence.recount()])),
+        ctx.waitUntil(Promise.all([closeRooms(env, this.#userId, deviceId, name), this.#presence.recount()])),
     });
     this.#notices = new SessionNotices(this.#store, this.#sockets);
     const cache = cacheOf(env);
@@ -179,7 +179,7 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
     }
     const waitMs = takeToken(this.#frameBucket, this.#settings.limits.frames, now);
     const fault: Fault | undefined =
-      waitMs > 0 ? { name: "RATE_LIMITED", retryAfterMs: waitMs } : await this.#handle(socket, frame);
+      waitMs > 0 ? { name: "RATE_LIMITED", retryAfterMs: waitMs } : await handleFrame(this.#frames, socket, frame);
     if (fault !== undefined) {
       this.#refuse(socket, fault, frame.id);
     }
@@ -192,20 +192,6 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
 
   override async webSocketError(socket: WebSocket): Promise<void> {
     await this.#presence.left(socket);
-  }
-
-  /** Room sockets of a device that was signed out: they are open at a shard. */
-  async #closeRooms(deviceId: string, name: ErrorName): Promise<void> {
-    const { env } = this;
-    try {
-      await shardOf(env, WORLD_ROOM_ID, this.#userId, this.#settings.worldShards).closeDevice(
-        this.#userId,
-        deviceId,
-        name,
-      );
-    } catch (error) {
-      log("warn", "room sockets not closed", { userId: this.#userId, deviceId, error: describeError(error) });
-    }
   }
 
   // ---- RPC: accounts
@@ -358,25 +344,6 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
   }
 
   // ---- frames
-
-  async #handle(socket: WebSocket, frame: Exclude<ClientFrame, { type: "send-message" }>): Promise<Fault | undefined> {
-    try {
-      // The table's key is the frame's type; TypeScript cannot follow the pair.
-      const handler = FRAME_HANDLERS[frame.type] as (
-        context: FrameContext,
-        socket: WebSocket,
-        frame: ClientFrame,
-      ) => Promise<Fault | undefined> | Fault | undefined;
-      return await handler(this.#frames, socket, frame);
-    } catch (error) {
-      log("error", "a frame failed", {
-        userId: this.#userId,
-        code: frame.type,
-        error: describeError(error),
-      });
-      return { name: "UNAVAILABLE" };
-    }
-  }
 
   #refuse(socket: WebSocket, fault: Fault, ref?: string, send?: { clientMsgId: string; conversationId: string }): void {
     const requestId = newId(systemClock.now());

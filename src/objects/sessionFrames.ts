@@ -11,6 +11,7 @@ import type { SessionWatching } from "./sessionWatching.ts";
 import type { SessionPresence } from "./SessionPresence.ts";
 import type { Attachment, SessionSockets } from "./SessionSockets.ts";
 import type { WorldPointer } from "./WorldPointer.ts";
+import { describeError, log } from "../telemetry/log.ts";
 import { buildSync } from "./sync.ts";
 
 /** What the handlers need of their session. */
@@ -40,7 +41,7 @@ export function actorOf(userId: string, from: Attachment): Actor {
 }
 
 /** A new frame is one arm here; the compiler names the missing one. */
-export const FRAME_HANDLERS: Handlers = {
+const FRAME_HANDLERS: Handlers = {
   ping: (context, socket, frame) => {
     // Only a ping that differs from the exact bytes comes here; the others wake nobody.
     context.sockets.send([socket], frame.id === undefined ? { type: "pong" } : { type: "pong", ref: frame.id });
@@ -83,6 +84,26 @@ export const FRAME_HANDLERS: Handlers = {
   subscribe: (context, socket, frame) => subscribe(context, socket, frame.data, true),
   unsubscribe: (context, socket, frame) => subscribe(context, socket, frame.data, false),
 };
+
+/** Does what a frame asks for; answers why not, if it does not. */
+export async function handleFrame(
+  context: FrameContext,
+  socket: WebSocket,
+  frame: Exclude<ClientFrame, { type: "send-message" }>,
+): Promise<Fault | undefined> {
+  try {
+    // The table's key is the frame's type; TypeScript cannot follow the pair.
+    const handler = FRAME_HANDLERS[frame.type] as (
+      context: FrameContext,
+      socket: WebSocket,
+      frame: ClientFrame,
+    ) => Handled;
+    return await handler(context, socket, frame);
+  } catch (error) {
+    log("error", "a frame failed", { userId: context.userId, code: frame.type, error: describeError(error) });
+    return { name: "UNAVAILABLE" };
+  }
+}
 
 async function markRead(
   context: FrameContext,
