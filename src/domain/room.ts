@@ -5,7 +5,7 @@
  * flight carries all that was committed meanwhile. Adapters (the object, the simulator) apply the
  * effects; alarms belong to the same commit as the change, everything else waits until after it.
  */
-import { err, ok, type Result } from "../protocol/errors.ts";
+import { err, ERRORS, ok, type Fault, type Result } from "../protocol/errors.ts";
 import type { ServerFrame } from "../protocol/frames.ts";
 import type { Actor, HistoryPage, RoomView, SendCommand } from "./commands.ts";
 import { NO_FILTER, type ContentFilter } from "./contentFilter.ts";
@@ -94,10 +94,20 @@ export class RoomCore {
     const rows: LogRow[] = [];
     const outcomes = store.transaction(() => {
       const head = { seqId: room.headSeqId, logId: room.counters.logId, createdAt: room.headCreatedAt };
+      const held = new Map<string, Fault>();
       return sends.map((send): Result<StoredMessage> => {
-        const member = store.member(send.actor.userId);
+        const { userId } = send.actor;
+        const before = held.get(userId);
+        if (before !== undefined && store.findSend(userId, send.clientMsgId) === undefined) {
+          // Its sender repeats the one before later, and this one must not overtake it.
+          return err(before);
+        }
+        const member = store.member(userId);
         const decided = decideSend(store, state, member, send, head, now, this.#random, room.filter, older);
         if (!decided.ok) {
+          if (before === undefined && ERRORS[decided.fault.name].retry === "later") {
+            held.set(userId, decided.fault);
+          }
           return decided;
         }
         const { row, fresh } = decided.value;
