@@ -96,6 +96,27 @@ const thenRenewed =
   (ask: Ask): Asking =>
   (stage, actor) => ({ ...ask, undo: () => stage.renew(actor) });
 
+// ---- messages
+
+const MESSAGE = "/api/conversations/{id}/messages/{messageId}";
+const EMOJI = "👍";
+
+type Whose = "own" | "peer";
+
+/** Whoever has none of their own asks about that of `peer`. */
+function messageParams(messageOf: Group["messageOf"], actor: Actor, whose: Whose): Record<string, string> {
+  const own = whose === "own" ? messageOf.get(actor) : undefined;
+  return { messageId: own ?? messageOf.get("peer") ?? NO_ID, emoji: EMOJI };
+}
+
+function ofGroup(whose: Whose, ask: Partial<Ask> = {}): Asking {
+  return inGroup((_stage, actor, { messageOf }) => ({ ...ask, params: messageParams(messageOf, actor, whose) }));
+}
+
+function ofDirect(whose: Whose, ask: Partial<Ask> = {}): Asking {
+  return direct((stage, actor) => ({ ...ask, params: messageParams(stage.direct(actor).messageOf, actor, whose) }));
+}
+
 // ---- the table
 
 export const HOW_TO_ASK: Record<string, Asking> = {
@@ -233,6 +254,21 @@ export const HOW_TO_ASK: Record<string, Asking> = {
   "POST /api/conversations/{id}/messages · all muted": inGroup(text(), "all muted"),
   "POST /api/conversations/{id}/messages · system, group": inGroup(text("system")),
   "POST /api/conversations/{id}/messages · system, world": world(text("system")),
+  [`PATCH ${MESSAGE} · own, group`]: ofGroup("own", { body: { content: "edited" } }),
+  [`PATCH ${MESSAGE} · own, direct`]: ofDirect("own", { body: { content: "edited" } }),
+  [`PATCH ${MESSAGE} · another's`]: ofGroup("peer", { body: { content: "edited" } }),
+  [`GET ${MESSAGE}/edits · group`]: ofGroup("peer"),
+  [`GET ${MESSAGE}/edits · direct`]: ofDirect("peer"),
+  [`GET ${MESSAGE}/readers · group`]: ofGroup("peer"),
+  [`GET ${MESSAGE}/readers · direct`]: ofDirect("peer"),
+  [`GET ${MESSAGE}/readers · world, nothing`]: world(() => ({ params: { messageId: NO_ID } })),
+  [`PUT ${MESSAGE}/reactions/{emoji} · group`]: ofGroup("peer"),
+  [`PUT ${MESSAGE}/reactions/{emoji} · direct`]: ofDirect("peer"),
+  [`DELETE ${MESSAGE}/reactions/{emoji} · group`]: ofGroup("peer"),
+  [`DELETE ${MESSAGE}/reactions/{emoji} · direct`]: ofDirect("peer"),
+  [`POST ${MESSAGE}/recall · own`]: ofGroup("own", { spoils: true }),
+  [`POST ${MESSAGE}/recall · another's`]: ofGroup("peer", { spoils: true }),
+  [`POST ${MESSAGE}/recall · another's, direct`]: ofDirect("peer"),
   "GET /api/sync": plainly,
 
   "GET /api/admin/users": plainly,

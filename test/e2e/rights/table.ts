@@ -128,6 +128,21 @@ POST /api/conversations/{id}/messages · direct          401  404c     404c    2
 POST /api/conversations/{id}/messages · world           401   201      201    201   201   201   201     201    401     201      201 401
 POST /api/conversations/{id}/messages · system, group   401  404c     404c    403   403   403   403    404c    401     403     404c 401
 POST /api/conversations/{id}/messages · system, world   401   403      403    403   403   403   403     403    401     403      201 401
+PATCH /api/conversations/{id}/messages/{messageId} · own, group    401  404c     404c    200   403   200   200    404c    401     200     404c 401
+PATCH /api/conversations/{id}/messages/{messageId} · own, direct    401  404c     404c    200   200   200   200     403    401     403     404c 401
+PATCH /api/conversations/{id}/messages/{messageId} · another's    401  404c     404c    403   403   403   403    404c    401     403     404c 401
+GET /api/conversations/{id}/messages/{messageId}/edits · group    401  404c     404c    200   200   200   200    404c    401     200     404c 401
+GET /api/conversations/{id}/messages/{messageId}/edits · direct    401  404c     404c    200   200   200   200     200    401     200     404c 401
+GET /api/conversations/{id}/messages/{messageId}/readers · group    401  404c     404c    200   200   200   200    404c    401     200     404c 401
+GET /api/conversations/{id}/messages/{messageId}/readers · direct    401  404c     404c    200   200   200   200     200    401     200     404c 401
+GET /api/conversations/{id}/messages/{messageId}/readers · world, nothing    401  404m     404m   404m  404m  404m  404m    404m    401    404m     404m 401
+PUT /api/conversations/{id}/messages/{messageId}/reactions/{emoji} · group    401  404c     404c    200   403   200   200    404c    401     200     404c 401
+PUT /api/conversations/{id}/messages/{messageId}/reactions/{emoji} · direct    401  404c     404c    200   200   200   200     403    401     403     404c 401
+DELETE /api/conversations/{id}/messages/{messageId}/reactions/{emoji} · group    401  404c     404c    200   200   200   200    404c    401     200     404c 401
+DELETE /api/conversations/{id}/messages/{messageId}/reactions/{emoji} · direct    401  404c     404c    200   200   200   200     200    401     200     404c 401
+POST /api/conversations/{id}/messages/{messageId}/recall · own    401  404c     404c    200   200   200   200    404c    401     200      200 401
+POST /api/conversations/{id}/messages/{messageId}/recall · another's    401  404c     404c    403   403   200   200    404c    401     403      200 401
+POST /api/conversations/{id}/messages/{messageId}/recall · another's, direct    401  404c     404c    403   403   403   403     403    401     403      200 401
 GET /api/sync                                           401   200      200    200   200   200   200     200    401     200      200 401
 
 GET /api/admin/users                                    401   403      403    403   403   403   403     403    401     403      200 200
@@ -173,7 +188,7 @@ send-message · system, world                            401   403      403    4
 mark-read · group                                       401  404c     404c     ok    ok    ok    ok    404c    401      ok     404c 401
 mark-read · direct                                      401  404c     404c     ok    ok    ok    ok      ok    401      ok     404c 401
 mark-read · world                                       401    ok       ok     ok    ok    ok    ok      ok    401      ok       ok 401
-typing · group                                          401  404c     404c     ok    ok    ok    ok    404c    401      ok     404c 401
+typing · group                                          401  404c     404c     ok   403    ok    ok    404c    401      ok     404c 401
 typing · direct                                         401  404c     404c     ok    ok    ok    ok     403    401     403     404c 401
 typing · world                                          401    ok       ok     ok    ok    ok    ok      ok    401      ok       ok 401
 sync                                                    401    ok       ok     ok    ok    ok    ok      ok    401      ok       ok 401
