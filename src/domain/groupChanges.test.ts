@@ -178,6 +178,19 @@ describe("mutes", () => {
     must(changeMember(harness.core, actorOf("root", { isAdmin: true }), EVE, until, NOW));
     expect([EVE, MAX].map((who) => send(harness, who, "hello"))).toEqual(["PERMISSION_DENIED", "ok"]);
   });
+
+  it("in the world room are also its moderators', who give no roles and reach no moderator", ({ expect }) => {
+    const { core } = GroupHarness.world();
+    const root = actorOf("root", { isAdmin: true });
+    for (const moderator of [ADA, OWEN]) {
+      must(changeMember(core, root, moderator, { role: 2 }, NOW));
+    }
+    const until = { mutedUntil: NOW + 1_000 };
+    expect(nameOf(changeMember(core, actorOf(ADA), EVE, until, NOW))).toBe("ok");
+    expect(nameOf(changeMember(core, actorOf(ADA), OWEN, until, NOW))).toBe("PERMISSION_DENIED");
+    expect(nameOf(changeMember(core, actorOf(ADA), MAX, { role: 2 }, NOW))).toBe("PERMISSION_DENIED");
+    expect(nameOf(changeMember(core, actorOf(EVE), MAX, until, NOW))).toBe("PERMISSION_DENIED");
+  });
 });
 
 describe("a dismissed group", () => {

@@ -51,7 +51,8 @@ export function mayDismiss(
 
 /**
  * Roles are given by the owner; who is muted must stand below who mutes. So neither reaches the owner, who becomes and
- * ceases to be one by transfer alone. In the world room only system admins do either.
+ * ceases to be one by transfer alone. In the world room system admins do either, and its moderators (whom they have given the
+ * role of an admin there) mute.
  */
 export function mayChangeMember(
   state: ConversationState,
@@ -63,7 +64,8 @@ export function mayChangeMember(
   const isAbove = member.role > target.role;
   const mayGiveRoles = change.role === undefined || (member.role === OWNER && isAbove);
   const mayMute = change.mutedUntil === undefined || (member.role >= ADMIN && isAbove);
-  const allowed = state.type === WORLD ? actor.isAdmin : state.type === GROUP && mayGiveRoles && mayMute;
+  const inWorld = actor.isAdmin || (change.role === undefined && mayMute);
+  const allowed = state.type === WORLD ? inWorld : state.type === GROUP && mayGiveRoles && mayMute;
   return allowed ? ok(undefined) : err({ name: "PERMISSION_DENIED" });
 }
 

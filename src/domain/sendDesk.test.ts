@@ -163,6 +163,16 @@ describe("a flight that was lost", () => {
     expect(desk.flownTo).toEqual([`${ROOM}: a`, `${ROOM}: a`, `${ROOM}: b`]);
   });
 
+  it("says what the room's object said when it had too much to do, with its time", ({ expect }) => {
+    const desk = new Harness(usual).send("a", "b");
+    desk.desk.landed(ROOM, { name: "RATE_LIMITED", retryAfterMs: 5_000 }, desk.now);
+    expect(desk.heard()).toEqual(["a RATE_LIMITED 5000", "b RATE_LIMITED 5000"]);
+    desk.pass(4_000).send("c");
+    expect(desk.heard()).toEqual(["c RATE_LIMITED 1000"]);
+    desk.pass(1_000).send("a").land();
+    expect(desk.heard()).toEqual(["a sent"]);
+  });
+
   it("holds back its own room's, in however many rooms this happens", ({ expect }) => {
     const desk = new Harness(unlimited);
     const rooms = Array.from({ length: 1_000 }, (_, n) => `group_${n}`);

@@ -114,7 +114,7 @@ members.openapi(
     const services = c.get("services");
     const { id, userId } = c.req.valid("param");
     const { actor } = c.get("viewer");
-    if (id === WORLD_ROOM_ID && actor.isAdmin && (await services.repo.users.byId(userId)) === null) {
+    if (id === WORLD_ROOM_ID && (await services.repo.users.byId(userId)) === null) {
       // Everybody is in the world room without a row, so its room cannot tell who exists.
       return fail(c, { name: "USER_NOT_FOUND" });
     }
