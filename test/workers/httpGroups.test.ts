@@ -320,7 +320,10 @@ describe("a room of the release before", () => {
   it("gets its new tables when it wakes", async ({ expect }) => {
     const { id, owner } = await cast();
     await runInDurableObject(roomStub(id), (_room, state) => {
-      state.storage.sql.exec(`DROP TABLE invites; DROP TABLE join_requests; DROP INDEX members_above;
+      for (const table of ["changes", "edits", "replies", "reactions", "reaction_totals", "invites", "join_requests"]) {
+        state.storage.sql.exec(`DROP TABLE ${table}`);
+      }
+      state.storage.sql.exec(`DROP INDEX members_above;
         DELETE FROM object_schema WHERE version > 1; INSERT INTO object_schema (version) VALUES (1);`);
     });
     await evictDurableObject(roomStub(id));
