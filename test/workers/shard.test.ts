@@ -131,7 +131,7 @@ describe("a passive socket", () => {
     const { id } = await roomWith(1);
     const socket = await connectShard(id, 0);
     await socket.next("room");
-    const hostile = ["{", '{"type":"send-message"}', '{"type":"ping" }', "\u0000"];
+    const hostile = ["{", '{"type":"send-message"}', '{"type":"sync","data":{"heads":{}}}', "\u0000"];
     for (const frame of hostile) {
       socket.sendRaw(frame);
       expect((await socket.next("error")).data.error).toMatchObject({ code: 1000, name: "INVALID_INPUT" });
@@ -140,6 +140,9 @@ describe("a passive socket", () => {
     expect((await socket.next("error")).data.error.name).toBe("INVALID_INPUT");
     socket.sendRaw(PING_TEXT);
     await socket.next("pong");
+    // One that names itself is not the runtime's to answer.
+    socket.sendRaw('{"type":"ping","id":"p"}');
+    expect(await socket.next("pong")).toMatchObject({ ref: "p" });
     expect(socket.closed).toBeUndefined();
   });
 
