@@ -1,5 +1,6 @@
 /** Register, log in, guest, refresh, log out, upgrade. Rules: WIRE "Accounts". */
 import { createRoute } from "@hono/zod-openapi";
+import { writeProfile } from "../cache/profiles.ts";
 import { newId, randomName } from "../platform/ids.ts";
 import { hashPassword, needsRehash, verifyPassword } from "../platform/passwords.ts";
 import type { DeviceWish, SignedIn } from "../platform/rpc.ts";
@@ -206,7 +207,7 @@ auth.openapi(
   }),
   async (c) => {
     const services = c.get("services");
-    const { repo, brakes, clock, session } = services;
+    const { repo, brakes, cache, clock, session } = services;
     const { actor, deviceId } = c.get("viewer");
     const wish = c.req.valid("json");
     if (!actor.isGuest) {
@@ -227,6 +228,7 @@ auth.openapi(
       return fail(c, upgraded.fault);
     }
     const { userId, role } = upgraded.value;
+    await writeProfile(cache, upgraded.value).catch(() => undefined);
     await session(userId).accountChanged({ userId, isGuest: false, role });
     const signed = await signIn(c, upgraded.value, { id: deviceId });
     return signed.ok ? c.json(signed.value, 200) : fail(c, signed.fault);

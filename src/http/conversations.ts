@@ -1,5 +1,6 @@
 /** Making, listing and reading about conversations; the read pointer. Rules: WIRE "Friends and conversations". */
 import { createRoute } from "@hono/zod-openapi";
+import { coalesced } from "../cache/coalesced.ts";
 import { DIRECT, GROUP, WORLD_ROOM_ID } from "../domain/records.ts";
 import { readHeads } from "../objects/sync.ts";
 import { directConversationId, newGroupId } from "../platform/ids.ts";
@@ -21,7 +22,7 @@ import { conversationPage } from "./lists.ts";
 import { acceptNames } from "./names.ts";
 import { answer, body, refusals } from "./route.ts";
 import { signedIn } from "./signedIn.ts";
-import { peersOf, presentItem, presentView, seenBy, viewOf, withNewest } from "./views.ts";
+import { newestInCache, peersOf, presentItem, presentView, seenBy, viewOf, withNewest } from "./views.ts";
 
 export const conversations = newRouter();
 
@@ -70,9 +71,15 @@ conversations.openapi(
       return fail(c, page.fault);
     }
     const { items, nextCursor, degraded } = page.value;
-    const [here, peers] = await Promise.all([seenBy(services, actor.userId), peersOf(sources, actor.userId, items)]);
-    const heads = await readHeads(services.env, services.cache, items, here.heads);
-    const fresh = await withNewest(services, items, heads);
+    const here = await seenBy(services, actor.userId);
+    // Heads, last messages and peers: one pipeline.
+    const cache = coalesced(services.cache);
+    const [heads, newest, peers] = await Promise.all([
+      readHeads(services.env, cache, items, here.heads),
+      newestInCache({ cache }, items),
+      peersOf({ ...sources, cache }, actor.userId, items),
+    ]);
+    const fresh = await withNewest(services, items, heads, newest);
     const presented = fresh.map((item) => presentItem(item, actor.userId, here, peers));
     conversationLoad.observeMs(services.clock.now() - began);
     return c.json({ items: presented, nextCursor, ...(degraded === undefined ? {} : { degraded }) }, 200);

@@ -1,9 +1,11 @@
 /** Lists that are answered without SQL as well: from what it said last, put right by the rooms. Source: DESIGN section 5. */
 import { CACHE_KEYS, LIVES_MS, type Cache } from "../cache/types.ts";
 import { isOutage, keepLastKnown, orLastKnown, readLastKnown, type Later } from "../cache/lastKnown.ts";
+import { fillProfiles, readProfiles, withoutSecrets } from "../cache/profiles.ts";
 import type { Actor, RoomView } from "../domain/commands.ts";
 import { WORLD } from "../domain/records.ts";
 import type { Result } from "../protocol/errors.ts";
+import { degradedAnswers } from "../telemetry/metrics.ts";
 import type { ConversationItem, Page, PageRequest, Repo, UserRow } from "../repo/types.ts";
 
 /** Where lists are read from. */
@@ -80,7 +82,7 @@ async function asRoomsHaveThem(
   return now;
 }
 
-/** Accounts by id: from SQL, or those of them that were read lately when it is away. */
+/** Accounts by id, as everybody sees them: from the cache, the others from SQL; those alone that are cached when it is away. */
 export async function profilesOf(
   { repo, cache, later }: Omit<ListSources, "room">,
   userIds: readonly string[],
@@ -88,30 +90,25 @@ export async function profilesOf(
   if (userIds.length === 0) {
     return { users: new Map() };
   }
-
+  const users = await readProfiles(cache, userIds);
+  const missing = userIds.filter((userId) => !users.has(userId));
+  if (missing.length === 0) {
+    return { users };
+  }
   try {
-    const rows = await repo.users.byIds(userIds);
-    const shown = rows.map(withoutSecrets);
-    keepLastKnown(
-      cache,
-      later,
-      LIVES_MS.warm,
-      shown.map((row) => [CACHE_KEYS.profile(row.userId), row]),
-    );
-    return { users: new Map(shown.map((row) => [row.userId, row])) };
+    const rows = await repo.users.byIds(missing);
+    later(fillProfiles(cache, rows));
+    for (const row of rows) {
+      users.set(row.userId, withoutSecrets(row));
+    }
+    return { users };
   } catch (error) {
     if (!isOutage(error)) {
       throw error;
     }
-    const kept = await readLastKnown(cache, userIds.map(CACHE_KEYS.profile));
-    const rows = kept.flatMap((text) => (text === null ? [] : [JSON.parse(text) as UserRow]));
-    return { users: new Map(rows.map((row) => [row.userId, row])), degraded: true };
+    degradedAnswers.add();
+    return { users, degraded: true };
   }
-}
-
-/** What everybody may see of an account is all that is kept of it. */
-function withoutSecrets(row: UserRow): UserRow {
-  return { ...row, passwordHash: null, email: null };
 }
 
 /** The first page of friends, or another one, from SQL; the first one without it as well. */

@@ -9,13 +9,14 @@ import type { Services } from "./services.ts";
  * Members with `online`, where the cache knows it. Between two who have blocked one another, and in a direct conversation whose
  * friendship has ended, the other one is shown as away: like somebody who is.
  * @param userId who asks
+ * @returns `degraded` when SQL could not say who may see whom
  */
 export async function withPresence(
   services: Services,
   userId: string,
   conversationId: string,
   members: readonly Member[],
-): Promise<Member[]> {
+): Promise<{ items: Member[]; degraded?: true }> {
   const { repo, cache, clock } = services;
   const others = members.map((member) => member.userId).filter((other) => other !== userId);
   const isDirect = usersOfDirect(conversationId) !== null;
@@ -28,12 +29,13 @@ export async function withPresence(
     (isDirect ? strangersAmong(services, userId, others) : repo.friends.blockedAmong(userId, others)).catch(ifOutage),
   ]);
   if (hidden === undefined) {
-    return [...members];
+    return { items: [...members], degraded: true };
   }
-  return members.map((member) => {
+  const items = members.map((member) => {
     const online = presence.get(member.userId);
     return online === undefined ? member : { ...member, online: online && !hidden.includes(member.userId) };
   });
+  return { items };
 }
 
 /** While SQL is away nobody knows who may see whom, so nobody sees anybody. */

@@ -49,12 +49,12 @@ members.openapi(
     if (!page.ok) {
       return fail(c, page.fault);
     }
-    const { users, degraded } = await profilesOf(
+    const { users, degraded: unnamed } = await profilesOf(
       listSources(c),
       page.value.items.map((member) => member.userId),
     );
     const shown = page.value.items.map((member) => presentMember(member, users.get(member.userId)));
-    const items = await withPresence(services, actor.userId, id, shown);
+    const { items, degraded = unnamed } = await withPresence(services, actor.userId, id, shown);
     const { nextCursor } = page.value;
     return c.json({ items, nextCursor, ...(degraded === undefined ? {} : { degraded }) }, 200);
   },

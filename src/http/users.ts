@@ -1,5 +1,6 @@
 /** Profiles, finding users, the own devices. */
 import { createRoute } from "@hono/zod-openapi";
+import { writeProfile } from "../cache/profiles.ts";
 import { newId } from "../platform/ids.ts";
 import {
   DeviceList,
@@ -51,7 +52,7 @@ users.openapi(
   }),
   async (c) => {
     const services = c.get("services");
-    const { repo, clock, session, publishEvents } = services;
+    const { repo, cache, clock, session, publishEvents } = services;
     const { userId } = c.get("viewer").actor;
     const wish = c.req.valid("json");
     const named = acceptNames(services, { displayName: wish.displayName });
@@ -64,6 +65,8 @@ users.openapi(
     if (!changed.ok) {
       return fail(c, changed.fault);
     }
+    // Whoever changed it sees it with the next read; when this fails, the event's consumer does it.
+    await writeProfile(cache, changed.value).catch(() => undefined);
     background(c, "publishing events", publishEvents(userId));
     return c.json(presentSelf(changed.value), 200);
   },

@@ -85,6 +85,7 @@ export async function withNewest(
   services: Rooms,
   items: readonly ConversationItem[],
   heads: ReadonlyMap<string, number>,
+  inCache?: ReadonlyMap<string, StoredMessage>,
 ): Promise<ConversationItem[]> {
   const fresh = items.map((item) => ({
     ...item,
@@ -100,7 +101,7 @@ export async function withNewest(
     }
   };
   const behind = fresh.filter(isBehind);
-  const cached = await newestInCache(services, behind);
+  const cached = inCache ?? (await newestInCache(services, behind));
   for (const item of behind) {
     take(item, cached.get(item.conversation.conversationId));
   }
@@ -112,7 +113,11 @@ export async function withNewest(
   return fresh;
 }
 
-async function newestInCache(services: Rooms, items: readonly ConversationItem[]): Promise<Map<string, StoredMessage>> {
+/** The last message of each that the cache has; none without it. */
+export async function newestInCache(
+  services: Pick<Rooms, "cache">,
+  items: readonly ConversationItem[],
+): Promise<Map<string, StoredMessage>> {
   if (items.length === 0) {
     return new Map();
   }

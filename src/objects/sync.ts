@@ -2,6 +2,7 @@
  * What a client that comes back has missed: one indexed query, one pipelined cache read, however
  * long it was away. Only a cold cache asks rooms, each once.
  */
+import { coalesced } from "../cache/coalesced.ts";
 import { CACHE_KEYS, type Cache } from "../cache/types.ts";
 import type { Actor } from "../domain/commands.ts";
 import { jsonBytes } from "../domain/jsonSize.ts";
@@ -82,12 +83,14 @@ export async function readHeads(
 
 export async function buildSync(
   env: Env,
-  cache: Cache,
+  plainCache: Cache,
   actor: Actor,
   here: SeenBy,
   request: SyncRequest,
   later: Later,
 ): Promise<Result<SyncResult>> {
+  // What does not wait for each other is one pipeline: first heads and versions, then all about those that have changed.
+  const cache = coalesced(plainCache);
   const sources = { repo: repositories(env), cache, room: (id: string) => roomOf(env, id), later };
   const page = await conversationPage(sources, actor, { limit: PAGE, cursor: request.cursor });
   if (!page.ok) {
@@ -105,10 +108,16 @@ export async function buildSync(
     const head = heads.get(item.conversation.conversationId) ?? item.headSeqId;
     return known === undefined || head > known.seqId || isNewer(item, known);
   });
-  const peers = await peersOf(sources, actor.userId, changed);
-  const fresh = await withNewest({ cache, room: (id) => roomOf(env, id) }, changed, heads);
-  const after = new Map(fresh.map((item) => [item.conversation.conversationId, afterOf(request, item)]));
-  const hot = await hotMessages(cache, fresh, after);
+  const atHeads = changed.map((item) => ({
+    ...item,
+    headSeqId: Math.max(item.headSeqId, heads.get(item.conversation.conversationId) ?? 0),
+  }));
+  const after = new Map(atHeads.map((item) => [item.conversation.conversationId, afterOf(request, item)]));
+  const [peers, fresh, hot] = await Promise.all([
+    peersOf(sources, actor.userId, changed),
+    withNewest({ cache, room: (id) => roomOf(env, id) }, changed, heads),
+    hotMessages(cache, atHeads, after),
+  ]);
   const conversations = await Promise.all(
     fresh.map(async (item): Promise<SyncedConversation> => {
       const id = item.conversation.conversationId;
