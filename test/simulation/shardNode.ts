@@ -5,6 +5,7 @@ import { WORLD_ROOM_ID, type StoredMessage } from "../../src/domain/records.ts";
 import { ShardCore, type ShardEffect } from "../../src/domain/shard.ts";
 import { err, type Result } from "../../src/protocol/errors.ts";
 import { MS, SECOND } from "./kernel.ts";
+import { check } from "./ledger.ts";
 import { call, Peer, type Reply } from "./net.ts";
 import type { Sim } from "./sim.ts";
 
@@ -25,6 +26,8 @@ export class ShardNode extends Peer {
   #up = new Lane<Parcel>(UP_LANE);
   /** Deliveries in the air, since when (virtual microseconds). */
   readonly #unanswered = new Map<string, number>();
+  /** World sequence up to which each registered session was reached, where this life of the shard knows it. */
+  readonly #reached = new Map<string, number>();
   /** Pushes answered only when their messages were handed over: what dies here is pushed again. */
   #owed: { toSeqId: number; reply: Reply<true> }[] = [];
 
@@ -42,6 +45,7 @@ export class ShardNode extends Peer {
       }
     }
     this.#unanswered.clear();
+    this.#reached.clear();
     if (this.#sim.kernel.verbose) {
       this.#sim.kernel.say(`${this.name} crashes`);
     }
@@ -59,6 +63,7 @@ export class ShardNode extends Peer {
     const joined = (): void => {
       this.#registered.add(userId);
       this.#core.join(userId);
+      this.#reached.set(userId, this.#reached.get(userId) ?? this.#core.sentSeqId);
       reply(this.#core.sentSeqId);
     };
     if (this.#core.cursor === undefined) {
@@ -98,6 +103,7 @@ export class ShardNode extends Peer {
     }
     this.#registered.delete(userId);
     this.#core.leave(userId);
+    this.#reached.delete(userId);
     reply(0);
   }
 
@@ -172,9 +178,23 @@ export class ShardNode extends Peer {
     }
     const handedOver = this.#core.handedOver(this.#sim.kernel.ms);
     for (const owed of this.#owed.filter(({ toSeqId }) => toSeqId <= handedOver)) {
+      this.#everybodyReached(owed.toSeqId);
       owed.reply(true);
     }
     this.#owed = this.#owed.filter(({ toSeqId }) => toSeqId > handedOver);
+  }
+
+  /** What is confirmed has come to every session, but for those that take too long to answer. */
+  #everybodyReached(toSeqId: number): void {
+    const { kernel } = this.#sim;
+    for (const [userId, seqId] of this.#reached) {
+      const slow = kernel.now - (this.#unanswered.get(userId) ?? kernel.now) >= SLOW_US - MS;
+      check(
+        seqId >= toSeqId || slow,
+        "what a shard confirms has reached its sessions",
+        () => `${this.name} confirms ${toSeqId}, ${userId} was reached up to ${seqId}`,
+      );
+    }
   }
 
   #carryOut(effect: ShardEffect): void {
@@ -187,7 +207,8 @@ export class ShardNode extends Peer {
       case "broadcast":
         // Passive sockets: nobody in the simulation opens one.
         return;
-      case "deliver":
+      case "deliver": {
+        const { life } = this;
         for (const userId of effect.userIds) {
           const user = sim.user(userId);
           this.#unanswered.set(userId, sim.kernel.now);
@@ -196,7 +217,12 @@ export class ShardNode extends Peer {
             this,
             user,
             "deliver",
-            (reply) => user.deliverMessages(effect.messages, reply),
+            (reply) => {
+              if (this.life === life && this.#reached.has(userId)) {
+                this.#reached.set(userId, Math.max(this.#reached.get(userId) ?? 0, effect.to));
+              }
+              user.deliverMessages(effect.messages, reply);
+            },
             (sockets) => {
               this.#unanswered.delete(userId);
               this.#step((core, now) => core.answered(userId, effect.to, sockets, now));
@@ -204,6 +230,7 @@ export class ShardNode extends Peer {
           );
         }
         return;
+      }
       case "pull": {
         const room = sim.room(WORLD_ROOM_ID);
         return call<{ messages: StoredMessage[]; headSeqId: number }>(
@@ -229,6 +256,7 @@ export class ShardNode extends Peer {
       }
       case "forget":
         this.#registered.delete(effect.userId);
+        this.#reached.delete(effect.userId);
     }
   }
 }
