@@ -124,12 +124,11 @@ export function takeIn(
   more: { outbox?: OutboxDraft[]; write?: () => void } = {},
 ): { members: MemberState[] } & Omit<RoomChange<unknown>, "value"> {
   // A new member has nothing unread from before they came.
-  const members = userIds.map((userId): MemberState => ({
-    userId,
-    role: MEMBER,
-    joinedAt: now,
-    readSeqId: core.headSeqId,
-  }));
+  const members = userIds.map((userId): MemberState => {
+    const mutedUntil = core.groups.keptMute(userId) ?? 0;
+    const mute = mutedUntil > now ? { mutedUntil } : {};
+    return { userId, role: MEMBER, joinedAt: now, ...mute, readSeqId: core.headSeqId };
+  });
   const next = { ...changed(state, now), memberCount: state.memberCount + members.length };
   const approved = userIds.flatMap((userId): JoinRequestState[] => {
     const request = core.groups.joinRequestOf(userId);
@@ -157,6 +156,9 @@ export function takeIn(
       held: true,
       write: () => {
         approved.forEach((request) => core.groups.putJoinRequest(request));
+        members
+          .filter((member) => member.mutedUntil !== undefined)
+          .forEach(({ userId }) => core.groups.dropMute(userId));
         more.write?.();
       },
     },

@@ -165,6 +165,24 @@ describe("mutes", () => {
     expect(nameOf(changeMember(harness.core, actorOf(OWEN), ADA, { mutedUntil: NOW + 9_999 }, NOW))).toBe("ok");
   });
 
+  it("wait for who leaves and comes back before their time", ({ expect }) => {
+    const harness = group();
+    must(changeMember(harness.core, actorOf(ADA), MAX, { mutedUntil: NOW + 1_000 }, NOW));
+    for (let round = 0; round < 2; round++) {
+      must(removeMember(harness.core, actorOf(MAX), MAX, NOW));
+      harness.restart();
+      const back = must(addMembers(harness.core, actorOf(OWEN), [MAX, EVE], NOW));
+      const again = { userId: MAX, role: MEMBER, joinedAt: NOW, mutedUntil: NOW + 1_000 };
+      expect(back.records).toContainEqual(expect.objectContaining({ member: { ...again, readSeqId: round } }));
+      expect([MAX, EVE].map((who) => send(harness, who, `round ${round}`))).toEqual(["PERMISSION_DENIED", "ok"]);
+      must(removeMember(harness.core, actorOf(EVE), EVE, NOW));
+    }
+    must(removeMember(harness.core, actorOf(MAX), MAX, NOW));
+    harness.now += 1_000;
+    must(addMembers(harness.core, actorOf(OWEN), [MAX], harness.now));
+    expect(send(harness, MAX, "free")).toBe("ok");
+  });
+
   it("of all leave owner and admins their voice", ({ expect }) => {
     const harness = group();
     must(updateConversation(harness.core, actorOf(OWEN), { muteAll: true }, NOW));

@@ -66,6 +66,12 @@ export interface GroupStore {
   /** Those that wait, by id, after `after` (exclusive; "" for the first page). */
   pendingRequests(after: string, limit: number): JoinRequestState[];
 
+  /** Until when somebody who has gone is muted, should they come back; epoch milliseconds. */
+  keptMute(userId: string): number | undefined;
+  /** Also drops what ended at or before `now`. */
+  keepMute(userId: string, mutedUntil: number, now: number): void;
+  dropMute(userId: string): void;
+
   /** Owner and admins, by user id, after `after` (exclusive; "" for the first page). */
   moderators(after: string, limit: number): MemberState[];
 }

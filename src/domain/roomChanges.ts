@@ -136,6 +136,12 @@ export function removeMember(
         ...(allowed.value.dismisses ? [stateEvent(core, "conversation.dismissed", actor.userId, next)] : []),
       ],
       held: true,
+      write: () => {
+        // Else leaving and coming back by a link would end a mute.
+        if (target.mutedUntil !== undefined && target.mutedUntil > now) {
+          core.groups.keepMute(userId, target.mutedUntil, now);
+        }
+      },
     },
     now,
   );

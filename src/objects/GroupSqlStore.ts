@@ -22,6 +22,10 @@ export const GROUP_TABLES = `
   CREATE INDEX join_requests_pending ON join_requests (request_id) WHERE status = 'pending';
   CREATE INDEX members_above ON members (user_id) WHERE role > 1;`;
 
+/** A later migration: mutes outlive their members. */
+export const KEPT_MUTES =
+  "CREATE TABLE kept_mutes (user_id TEXT PRIMARY KEY, muted_until INTEGER NOT NULL) WITHOUT ROWID;";
+
 type Body = { body: string };
 /** Rows of a query; none while the object has stored nothing. */
 export type Query = <Row extends Record<string, SqlStorageValue>>(query: string, ...values: SqlStorageValue[]) => Row[];
@@ -96,6 +100,20 @@ export class GroupSqlStore implements GroupStore {
       after,
       limit,
     );
+  }
+
+  keptMute(userId: string): number | undefined {
+    return this.#rows<{ muted_until: number }>("SELECT muted_until FROM kept_mutes WHERE user_id = ?", userId)[0]
+      ?.muted_until;
+  }
+
+  keepMute(userId: string, mutedUntil: number, now: number): void {
+    this.#sql.exec("DELETE FROM kept_mutes WHERE muted_until <= ?", now);
+    this.#sql.exec("INSERT OR REPLACE INTO kept_mutes (user_id, muted_until) VALUES (?, ?)", userId, mutedUntil);
+  }
+
+  dropMute(userId: string): void {
+    this.#sql.exec("DELETE FROM kept_mutes WHERE user_id = ?", userId);
   }
 
   moderators(after: string, limit: number): MemberState[] {

@@ -3,7 +3,7 @@ import type { Counters, LogRow, OutboxRow, RoomImage, RoomStore } from "../domai
 import type { ConversationState, MemberState, StoredMessage } from "../domain/records.ts";
 import { ObjectSchema } from "../platform/objectSchema.ts";
 import type { TopicName } from "../protocol/events.ts";
-import { GROUP_TABLES, GroupSqlStore, type Query } from "./GroupSqlStore.ts";
+import { GROUP_TABLES, GroupSqlStore, KEPT_MUTES, type Query } from "./GroupSqlStore.ts";
 import { toMember, type MemberColumns } from "./memberRows.ts";
 import { CHANGES_MIGRATION, RoomSqlChanges } from "./RoomSqlChanges.ts";
 
@@ -34,6 +34,7 @@ const MIGRATIONS = [
    CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;`,
   GROUP_TABLES,
   CHANGES_MIGRATION,
+  KEPT_MUTES,
 ];
 
 /** Members kept in memory; a large group's senders are read again when they are not among them. */

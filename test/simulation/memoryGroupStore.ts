@@ -6,6 +6,7 @@ export class MemoryGroupStore implements GroupStore {
   readonly #invites = new Map<string, InviteState>();
   /** By user. */
   readonly #requests = new Map<string, JoinRequestState>();
+  readonly #mutes = new Map<string, number>();
   readonly #members: () => Iterable<MemberState>;
   readonly #undo: (step: () => void) => void;
 
@@ -62,6 +63,18 @@ export class MemoryGroupStore implements GroupStore {
       .filter((request) => request.status === "pending" && request.requestId > after)
       .toSorted((a, b) => (a.requestId < b.requestId ? -1 : 1))
       .slice(0, limit);
+  }
+
+  keptMute(userId: string): number | undefined {
+    return this.#mutes.get(userId);
+  }
+
+  keepMute(userId: string, mutedUntil: number): void {
+    this.#set(this.#mutes, userId, mutedUntil);
+  }
+
+  dropMute(userId: string): void {
+    this.#set(this.#mutes, userId, undefined);
   }
 
   moderators(after: string, limit: number): MemberState[] {

@@ -320,14 +320,32 @@ describe("a room of the release before", () => {
   it("gets its new tables when it wakes", async ({ expect }) => {
     const { id, owner } = await cast();
     await runInDurableObject(roomStub(id), (_room, state) => {
-      for (const table of ["changes", "edits", "replies", "reactions", "reaction_totals", "invites", "join_requests"]) {
-        state.storage.sql.exec(`DROP TABLE ${table}`);
+      const { sql } = state.storage;
+      const first = ["messages", "members", "outbox", "facts", "object_schema"];
+      const tables = sql.exec<{ name: string }>("SELECT name FROM sqlite_master WHERE type = 'table'").toArray();
+      for (const { name } of tables.filter((table) => !first.includes(table.name) && !table.name.startsWith("_"))) {
+        sql.exec(`DROP TABLE "${name}"`);
       }
-      state.storage.sql.exec(`DROP INDEX members_above;
-        DELETE FROM object_schema WHERE version > 1; INSERT INTO object_schema (version) VALUES (1);`);
+      sql.exec("DROP INDEX members_above; DELETE FROM object_schema; INSERT INTO object_schema (version) VALUES (1);");
     });
     await evictDurableObject(roomStub(id));
     expect(await outcome(owner, "POST", `${id}/invites`, {})).toBe("201");
     expect(await send(owner, id)).toBe("201");
+  });
+});
+
+describe("a mute", () => {
+  it("waits for who leaves and comes back by a link", async ({ expect }) => {
+    const { id, owner, member } = await cast();
+    const path = `${id}/members/${member.user.userId}`;
+    const mutedUntil = Date.now() + 3_600_000;
+    await expectStatus(200, as(owner, "PUT", path, { mutedUntil }));
+    const { code } = await expectStatus<{ code: string }>(201, as(owner, "POST", `${id}/invites`, {}));
+    await expectStatus(200, as(member, "DELETE", path));
+    await expectStatus(200, request("POST", `/api/invites/${code}/join`, { token: member.accessToken }));
+    expect(await send(member, id)).toBe("PERMISSION_DENIED");
+    expect((await as(owner, "GET", `${id}/members`)).body).toMatchObject({
+      items: expect.arrayContaining([expect.objectContaining({ userId: member.user.userId, mutedUntil })]) as unknown,
+    });
   });
 });
