@@ -7,6 +7,7 @@ import { WORLD_ROOM_ID } from "../../src/domain/records.ts";
 import { type AuthAnswer, ConversationAnswer, type ConversationList, SettingsAnswer } from "../../src/protocol/rest.ts";
 import { Member } from "../../src/protocol/things.ts";
 import { repositories } from "../../src/repo/index.ts";
+import { toFirstRelease } from "./support/firstRelease.ts";
 import { actorOf, append, must, roomStub, signIn, text } from "./support/harness.ts";
 import { type Answer, expectStatus, guest, register, request } from "./support/http.ts";
 import { connect } from "./support/socket.ts";
@@ -320,13 +321,7 @@ describe("a room of the release before", () => {
   it("gets its new tables when it wakes", async ({ expect }) => {
     const { id, owner } = await cast();
     await runInDurableObject(roomStub(id), (_room, state) => {
-      const { sql } = state.storage;
-      const first = ["messages", "members", "outbox", "facts", "object_schema"];
-      const tables = sql.exec<{ name: string }>("SELECT name FROM sqlite_master WHERE type = 'table'").toArray();
-      for (const { name } of tables.filter((table) => !first.includes(table.name) && !table.name.startsWith("_"))) {
-        sql.exec(`DROP TABLE "${name}"`);
-      }
-      sql.exec("DROP INDEX members_above; DELETE FROM object_schema; INSERT INTO object_schema (version) VALUES (1);");
+      toFirstRelease(state.storage);
     });
     await evictDurableObject(roomStub(id));
     expect(await outcome(owner, "POST", `${id}/invites`, {})).toBe("201");

@@ -29,6 +29,7 @@ import {
   text,
   WORLD_ROOM_ID,
 } from "./support/harness.ts";
+import { toFirstRelease } from "./support/firstRelease.ts";
 import { expectStatus, register, request } from "./support/http.ts";
 
 afterEach(() => {
@@ -377,12 +378,7 @@ describe("a room of the release before", () => {
     const sent = await appendOne(id, { ...text(a, "1"), content: SECRET });
     await appendOne(id, { ...text(b, "2"), replyTo: sent.messageId });
     await runInDurableObject(roomStub(id), (_room, state) => {
-      for (const table of ["changes", "edits", "replies", "reactions", "reaction_totals"]) {
-        state.storage.sql.exec(`DROP TABLE ${table}`);
-      }
-      const { version } = state.storage.sql.exec("SELECT max(version) AS version FROM object_schema").one();
-      state.storage.sql.exec("DELETE FROM object_schema");
-      state.storage.sql.exec("INSERT INTO object_schema (version) VALUES (?)", Number(version) - 1);
+      toFirstRelease(state.storage);
     });
     await evictDurableObject(roomStub(id));
     must(await roomStub(id).recallMessage(actorOf(a), sent.messageId));
