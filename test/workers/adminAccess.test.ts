@@ -75,6 +75,7 @@ describe("state", () => {
     expect(state.outbox.count).toBeGreaterThan(0);
     expect(state.consumers.map((consumer) => consumer.topic)).toContain("gochat.messages.persist");
     expect(state.consumers).toHaveLength(8);
+    expect(state.breakers).toMatchObject({ sql: "closed", cache: "closed", bus: "closed" });
     for (const consumer of state.consumers) {
       expect(consumer).toMatchObject({ handled: expect.any(Number), failed: expect.any(Number) });
     }

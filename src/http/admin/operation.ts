@@ -15,6 +15,7 @@ import {
   PageQuery,
 } from "../../protocol/rest.ts";
 import type { DeadLetterRow } from "../../repo/types.ts";
+import { breakerStates } from "../../telemetry/breaker.ts";
 import { describeError, log } from "../../telemetry/log.ts";
 import { fail, newRouter, type Ctx } from "../context.ts";
 import { answer, optionalBody, refusals } from "../route.ts";
@@ -98,7 +99,8 @@ adminOperation.openapi(
       repo.deadLetters.openCount(),
       Promise.all(TOPIC_NAMES.map((topic) => consumerOf(bus, topic))),
     ]);
-    return c.json({ outbox, deadLetters, consumers }, 200);
+    const breakers = Object.fromEntries(breakerStates().map(({ dependency, state }) => [dependency, state]));
+    return c.json({ outbox, deadLetters, consumers, breakers }, 200);
   },
 );
 
