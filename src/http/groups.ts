@@ -14,7 +14,7 @@ import {
 import { background, fail, newRouter, writeThrough, type Ctx } from "./context.ts";
 import { acceptNames } from "./names.ts";
 import { presentConversation } from "./present.ts";
-import { answer, body, refusals } from "./route.ts";
+import { answer, body, optionalBody, refusals } from "./route.ts";
 import { signedIn } from "./signedIn.ts";
 import { presentView, viewOf } from "./views.ts";
 
@@ -31,7 +31,7 @@ groups.openapi(
     tags,
     summary: "Change a group: for its owner and admins; the world room: for system admins",
     ...signedIn,
-    request: { params: ConversationParams, body: body(ConversationChangeBody) },
+    request: { params: ConversationParams, body: optionalBody(ConversationChangeBody) },
     responses: {
       200: answer(ConversationAnswer, "As it is now"),
       ...refusals("UNAUTHENTICATED", "CONVERSATION_NOT_FOUND", "PERMISSION_DENIED", "CONFLICT", "CONTENT_REJECTED"),
@@ -106,7 +106,7 @@ groups.openapi(
     tags,
     summary: "One's own settings of a conversation: muted, pinned",
     ...signedIn,
-    request: { params: ConversationParams, body: body(SettingsBody) },
+    request: { params: ConversationParams, body: optionalBody(SettingsBody) },
     responses: {
       200: answer(SettingsAnswer, "As they are now"),
       ...refusals("UNAUTHENTICATED", "CONVERSATION_NOT_FOUND"),

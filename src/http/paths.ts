@@ -8,9 +8,10 @@ type Route = { readonly method: string; readonly path: string };
  */
 export function allowedMethods(routes: readonly Route[], path: string): string[] {
   const segments = path.split("/");
-  const methods = new Set(
-    routes.filter((route) => route.method !== "ALL" && fits(route.path, segments)).map((r) => r.method),
-  );
+  const fitting = routes.filter((route) => route.method !== "ALL" && fits(route.path, segments));
+  // `/friends/requests` is a place of its own, although `/friends/:userId` fits it as well.
+  const fewest = Math.min(...fitting.map((route) => parametersOf(route.path)));
+  const methods = new Set(fitting.filter((route) => parametersOf(route.path) === fewest).map((route) => route.method));
   if (methods.has("GET")) {
     methods.add("HEAD");
   }
@@ -23,4 +24,8 @@ function fits(pattern: string, segments: readonly string[]): boolean {
     parts.length === segments.length &&
     parts.every((part, i) => (part.startsWith(":") ? segments[i] !== "" : part === segments[i]))
   );
+}
+
+function parametersOf(pattern: string): number {
+  return pattern.split("/").filter((part) => part.startsWith(":")).length;
 }

@@ -15,7 +15,7 @@ import { SelfUser, User } from "../protocol/things.ts";
 import { background, fail, newRouter } from "./context.ts";
 import { acceptNames } from "./names.ts";
 import { presentSelf, presentUser } from "./present.ts";
-import { answer, body, refusals } from "./route.ts";
+import { answer, optionalBody, refusals } from "./route.ts";
 import { signedIn } from "./signedIn.ts";
 
 export const users = newRouter();
@@ -44,7 +44,7 @@ users.openapi(
     tags,
     summary: "Change the own profile",
     ...signedIn,
-    request: { body: body(ProfileBody) },
+    request: { body: optionalBody(ProfileBody) },
     responses: {
       200: answer(SelfUser, "The account"),
       ...refusals("UNAUTHENTICATED", "USER_NOT_FOUND", "CONTENT_REJECTED"),

@@ -79,8 +79,13 @@ export type Device = z.infer<typeof Device>;
 
 // ---- conversations
 
-export const ConversationType = z.literal([1, 2, 3]).meta({ description: "1 direct, 2 group, 3 world" });
-export const Role = z.literal([1, 2, 3]).meta({ description: "1 member, 2 admin, 3 owner" });
+// The values are said once more, because the generator of the document takes only the first of several literals.
+export const ConversationType = z
+  .literal([1, 2, 3])
+  .meta({ type: "integer", enum: [1, 2, 3], description: "1 direct, 2 group, 3 world" });
+export const Role = z
+  .literal([1, 2, 3])
+  .meta({ type: "integer", enum: [1, 2, 3], description: "1 member, 2 admin, 3 owner" });
 export const GroupName = lineText();
 export const Announcement = proseText(ANNOUNCEMENT_LIMIT_CODE_POINTS);
 export const MaxMembers = z.int().min(MIN_MEMBERS_LIMIT).max(MAX_MEMBERS_LIMIT);

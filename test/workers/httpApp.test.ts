@@ -64,6 +64,25 @@ describe("health and documents", () => {
     ]);
   });
 
+  it("names all values of a field that has several, and no body where none is needed", async ({ expect }) => {
+    type Property = { enum?: unknown[] };
+    type Document = {
+      components: { schemas: Record<string, { properties: Record<string, Property> }> };
+      paths: Record<string, Record<string, { requestBody?: { required?: boolean } }>>;
+    };
+    const { components, paths } = (await request("GET", "/openapi.json")).body as Document;
+    const values = (schema: string, field: string): unknown => components.schemas[schema]?.properties[field]?.enum;
+    expect([values("Conversation", "type"), values("Member", "role"), values("MemberChangeBody", "role")]).toEqual([
+      [1, 2, 3],
+      [1, 2, 3],
+      [1, 2],
+    ]);
+    const needed = (method: string, path: string): unknown => paths[path]?.[method]?.requestBody?.required === true;
+    expect(needed("patch", "/api/users/me")).toBe(false);
+    expect(needed("put", "/api/conversations/{id}/settings")).toBe(false);
+    expect(needed("post", "/api/auth/login")).toBe(true);
+  });
+
   it("shows them as a page with nothing from outside", async ({ expect }) => {
     const { response, text } = await request("GET", "/docs");
     expect(response.status).toBe(200);

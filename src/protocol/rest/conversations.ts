@@ -82,7 +82,13 @@ export type AddMembersAnswer = z.infer<typeof AddMembersAnswer>;
 
 /** An owner is made by transfer, not here. `mutedUntil: null` ends a mute. */
 export const MemberChangeBody = z
-  .object({ role: z.literal([1, 2]).optional(), mutedUntil: TimeMs.nullable().optional() })
+  .object({
+    role: z
+      .literal([1, 2])
+      .meta({ type: "integer", enum: [1, 2] })
+      .optional(),
+    mutedUntil: TimeMs.nullable().optional(),
+  })
   .refine((body) => body.role !== undefined || body.mutedUntil !== undefined, {
     error: "must have a role or mutedUntil",
   })
