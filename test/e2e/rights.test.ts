@@ -65,7 +65,7 @@ describe("the table", () => {
 });
 
 describe("routes", () => {
-  it.for(ROUTE_ROWS)("$name", async (row, { expect }) => {
+  it.for(titled(ROUTE_ROWS))("%s", async ([, row], { expect }) => {
     const problems: string[] = [];
     const answers: Record<string, string> = {};
     for (const actor of ACTORS) {
@@ -79,7 +79,7 @@ describe("routes", () => {
 });
 
 describe("frames", () => {
-  it.for(FRAME_ROWS)("$name", async (row, { expect }) => {
+  it.for(titled(FRAME_ROWS))("%s", async ([, row], { expect }) => {
     const asked = ACTORS.map(async (actor) => [actor, keyOf(await sockets.ask(row.name, actor))]);
     expect(Object.fromEntries(await Promise.all(asked))).toEqual(row.cells);
   });
@@ -90,6 +90,11 @@ describe("frames", () => {
     expect(sockets.lateRefusals()).toEqual([]);
   });
 });
+
+/** A name that is printed as a property would be cut. */
+function titled(rows: readonly Row[]): [name: string, row: Row][] {
+  return rows.map((row) => [row.name, row]);
+}
 
 function isOnRoomSocket(row: Row): boolean {
   return row.name.endsWith("· room socket");

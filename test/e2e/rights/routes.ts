@@ -1,6 +1,5 @@
 /** How each REST row of the table is asked. */
-import type { Stage, Group, Kind } from "./stage.ts";
-import { PASSWORD } from "./stage.ts";
+import { PASSWORD, type Kind, type Place, type Stage } from "./stage.ts";
 import type { Actor } from "./table.ts";
 import { uniqueName, type Answer } from "../support/raw.ts";
 
@@ -28,33 +27,23 @@ const plainly: Asking = () => ({});
 // ---- conversations: the same question in a group, between two, in the world room
 
 type More = Omit<Ask, "params"> & { params?: Record<string, string> };
-type MoreOf = (stage: Stage, actor: Actor) => More;
+type MoreOf = (stage: Stage, actor: Actor, place: Place) => More | Promise<More>;
 
-function inGroup(more: (stage: Stage, actor: Actor, group: Group) => More | Promise<More>, kind?: Kind): Asking {
+function inPlace(find: (stage: Stage, actor: Actor) => Place | Promise<Place>, more: MoreOf): Asking {
   return async (stage, actor) => {
-    const group = await stage.group(kind);
-    const { params, ...rest } = await more(stage, actor, group);
-    return { params: { id: group.id, ...params }, ...rest };
+    const place = await find(stage, actor);
+    const { params, ...rest } = await more(stage, actor, place);
+    return { params: { id: place.id, ...params }, ...rest };
   };
 }
 
-function direct(more: MoreOf): Asking {
-  return (stage, actor) => {
-    const { params, ...rest } = more(stage, actor);
-    return { params: { id: stage.direct(actor).id, ...params }, ...rest };
-  };
-}
-
-function world(more: MoreOf): Asking {
-  return (stage, actor) => {
-    const { params, ...rest } = more(stage, actor);
-    return { params: { ...WORLD, ...params }, ...rest };
-  };
-}
+const inGroup = (more: MoreOf, kind?: Kind): Asking => inPlace((stage) => stage.group(kind), more);
+const direct = (more: MoreOf): Asking => inPlace((stage, actor) => stage.direct(actor), more);
+const world = (more: MoreOf): Asking => inPlace((stage) => stage.world, more);
 
 function everywhere(route: string, more: MoreOf, groupMore: Partial<Ask> = {}): Record<string, Asking> {
   return {
-    [`${route} · group`]: inGroup((stage, actor) => ({ ...more(stage, actor), ...groupMore })),
+    [`${route} · group`]: inGroup(async (...asked) => ({ ...(await more(...asked)), ...groupMore })),
     [`${route} · direct`]: direct(more),
     [`${route} · world`]: world(more),
   };
@@ -70,6 +59,23 @@ const text = (messageType = "text"): MoreOf => {
 };
 const muteOf = (role: "peer" | "owner" | "admin"): MoreOf => {
   return (stage) => ({ params: { userId: stage.id(role) }, body: { mutedUntil: Date.now() + HOUR_MS }, spoils: true });
+};
+
+const MESSAGE = "/api/conversations/{id}/messages/{messageId}";
+/** By `peer`, whom everybody hears. */
+const anyMessage: MoreOf = (_stage, _actor, place) => ({ params: { messageId: place.messageOf("peer") } });
+const reaction: MoreOf = (_stage, _actor, place) => ({ params: { messageId: place.messageOf("peer"), emoji: "👍" } });
+const edited = (whose: "own" | "peer"): MoreOf => {
+  return (_stage, actor, place) => ({
+    params: { messageId: place.messageOf(whose === "own" ? actor : whose) },
+    body: { content: uniqueName("edited") },
+  });
+};
+const recalled = (whose: "own" | "peer"): MoreOf => {
+  return (_stage, actor, place) => ({
+    params: { messageId: place.recallableOf(whose === "own" ? actor : whose) },
+    spoils: true,
+  });
 };
 
 // ---- accounts
@@ -95,27 +101,6 @@ function onAnotherDevice(more: (deviceId: string) => Ask): Asking {
 const thenRenewed =
   (ask: Ask): Asking =>
   (stage, actor) => ({ ...ask, undo: () => stage.renew(actor) });
-
-// ---- messages
-
-const MESSAGE = "/api/conversations/{id}/messages/{messageId}";
-const EMOJI = "👍";
-
-type Whose = "own" | "peer";
-
-/** Whoever has none of their own asks about that of `peer`. */
-function messageParams(messageOf: Group["messageOf"], actor: Actor, whose: Whose): Record<string, string> {
-  const own = whose === "own" ? messageOf.get(actor) : undefined;
-  return { messageId: own ?? messageOf.get("peer") ?? NO_ID, emoji: EMOJI };
-}
-
-function ofGroup(whose: Whose, ask: Partial<Ask> = {}): Asking {
-  return inGroup((_stage, actor, { messageOf }) => ({ ...ask, params: messageParams(messageOf, actor, whose) }));
-}
-
-function ofDirect(whose: Whose, ask: Partial<Ask> = {}): Asking {
-  return direct((stage, actor) => ({ ...ask, params: messageParams(stage.direct(actor).messageOf, actor, whose) }));
-}
 
 // ---- the table
 
@@ -222,7 +207,7 @@ export const HOW_TO_ASK: Record<string, Asking> = {
     params: { userId: stage.id("owner") },
   })),
   "DELETE /api/conversations/{id}/members/{userId} · self": inGroup((stage, actor) => ({
-    ...oneself(stage, actor),
+    params: { userId: stage.id(actor) },
     spoils: true,
   })),
   "DELETE /api/conversations/{id}/members/{userId} · self, direct": direct(oneself),
@@ -254,21 +239,18 @@ export const HOW_TO_ASK: Record<string, Asking> = {
   "POST /api/conversations/{id}/messages · all muted": inGroup(text(), "all muted"),
   "POST /api/conversations/{id}/messages · system, group": inGroup(text("system")),
   "POST /api/conversations/{id}/messages · system, world": world(text("system")),
-  [`PATCH ${MESSAGE} · own, group`]: ofGroup("own", { body: { content: "edited" } }),
-  [`PATCH ${MESSAGE} · own, direct`]: ofDirect("own", { body: { content: "edited" } }),
-  [`PATCH ${MESSAGE} · another's`]: ofGroup("peer", { body: { content: "edited" } }),
-  [`GET ${MESSAGE}/edits · group`]: ofGroup("peer"),
-  [`GET ${MESSAGE}/edits · direct`]: ofDirect("peer"),
-  [`GET ${MESSAGE}/readers · group`]: ofGroup("peer"),
-  [`GET ${MESSAGE}/readers · direct`]: ofDirect("peer"),
+  [`PATCH ${MESSAGE} · own`]: inGroup(edited("own")),
+  [`PATCH ${MESSAGE} · another's`]: inGroup(edited("peer")),
+  [`PATCH ${MESSAGE} · own, direct`]: direct(edited("own")),
+  [`POST ${MESSAGE}/recall · own`]: inGroup(recalled("own")),
+  [`POST ${MESSAGE}/recall · another's`]: inGroup(recalled("peer")),
+  [`POST ${MESSAGE}/recall · own, direct`]: direct(recalled("own")),
+  [`POST ${MESSAGE}/recall · another's, direct`]: direct(recalled("peer")),
+  ...everywhere(`GET ${MESSAGE}/edits`, anyMessage),
+  ...everywhere(`PUT ${MESSAGE}/reactions/{emoji}`, reaction),
+  ...everywhere(`DELETE ${MESSAGE}/reactions/{emoji}`, reaction),
+  ...everywhere(`GET ${MESSAGE}/readers`, anyMessage),
   [`GET ${MESSAGE}/readers · world, nothing`]: world(() => ({ params: { messageId: NO_ID } })),
-  [`PUT ${MESSAGE}/reactions/{emoji} · group`]: ofGroup("peer"),
-  [`PUT ${MESSAGE}/reactions/{emoji} · direct`]: ofDirect("peer"),
-  [`DELETE ${MESSAGE}/reactions/{emoji} · group`]: ofGroup("peer"),
-  [`DELETE ${MESSAGE}/reactions/{emoji} · direct`]: ofDirect("peer"),
-  [`POST ${MESSAGE}/recall · own`]: ofGroup("own", { spoils: true }),
-  [`POST ${MESSAGE}/recall · another's`]: ofGroup("peer", { spoils: true }),
-  [`POST ${MESSAGE}/recall · another's, direct`]: ofDirect("peer"),
   "GET /api/sync": plainly,
 
   "GET /api/admin/users": plainly,

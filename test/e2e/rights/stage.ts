@@ -34,10 +34,12 @@ const HOUR_MS = 3_600_000;
 
 export type Account = RawUser & { readonly username: string };
 
-export interface Group {
+/** A conversation, with messages of those who were there; of whoever was not, `member` stands in. */
+export interface Place {
   readonly id: string;
-  /** The one message of each who was there. */
-  readonly messageOf: ReadonlyMap<Role, string>;
+  messageOf(role: Role): string;
+  /** Another one, which nothing else is done to. */
+  recallableOf(role: Role): string;
 }
 
 /** `all muted` and `approval` have that setting; the others have none. */
@@ -48,8 +50,9 @@ export class Stage {
   /** A letter that nothing will come of when it is replayed. */
   readonly letterId = "a-letter-of-the-rights";
   readonly #accounts = new Map<Role, Account>();
-  readonly #directs = new Map<Actor, { id: string; messageOf: ReadonlyMap<Role, string> }>();
-  readonly #groups = new Map<Kind, Promise<Group>>();
+  readonly #directs = new Map<Actor, Place>();
+  readonly #groups = new Map<Kind, Promise<Place>>();
+  #world: Place | undefined;
   /** Signed in and not used: a log-in costs 130 ms of CPU. */
   readonly #spares = new Map<Actor, Account>();
 
@@ -60,11 +63,15 @@ export class Stage {
   static async build(server: TestServer): Promise<Stage> {
     const stage = new Stage(server);
     const registered = [...ACTORS.filter((actor) => !["nobody", "guest", "key"].includes(actor)), ...EXTRAS];
-    await Promise.all(registered.map((role) => stage.#register(role)));
+    for (const role of registered) {
+      // One after the other: a password costs 130 ms of CPU, and the last of many at once would wait for all of them.
+      await stage.#register(role);
+    }
     await stage.renew("guest");
     stage.#prepareSql();
     await stage.renew("sysadmin");
     await Promise.all(FRIENDS_OF_PEER.map((role) => stage.#befriendPeer(role)));
+    stage.#world = await stage.#place("world_chat_room", ["peer"]);
     await stage.must("DELETE", `/api/friends/${stage.id("peer")}`, "removed");
     await stage.must("PUT", `/api/blocks/${stage.id("blocked")}`, "peer");
     await stage.must("POST", `/api/admin/users/${stage.id("banned")}/ban`, "key");
@@ -92,16 +99,16 @@ export class Stage {
   }
 
   /** The direct conversation with `peer`: one's own, or that of `member`. */
-  direct(actor: Actor): { id: string; messageOf: ReadonlyMap<Role, string> } {
-    const found = this.#directs.get(actor) ?? this.#directs.get("member");
-    if (found === undefined) {
-      throw new Error("no direct conversation was made");
-    }
-    return found;
+  direct(actor: Actor): Place {
+    return made(this.#directs.get(actor) ?? this.#directs.get("member"));
+  }
+
+  get world(): Place {
+    return made(this.#world);
   }
 
   /** A group that nobody has changed yet. */
-  group(kind: Kind = "plain"): Promise<Group> {
+  group(kind: Kind = "plain"): Promise<Place> {
     const before = this.#groups.get(kind) ?? this.#newGroup(kind);
     this.#groups.set(kind, before);
     return before;
@@ -112,7 +119,7 @@ export class Stage {
     this.#groups.clear();
   }
 
-  async invite(group: Group): Promise<string> {
+  async invite(group: Place): Promise<string> {
     return String((await this.must("POST", `/api/conversations/${group.id}/invites`, "owner", {}))["code"]);
   }
 
@@ -195,25 +202,28 @@ export class Stage {
     if (from === undefined || to === undefined) {
       throw new Error(`${role} has no account`);
     }
-    const id = await befriend(this.server, from, to);
-    this.#directs.set(role, { id, messageOf: await this.#everybodySays(id, [role, "peer"]) });
+    this.#directs.set(role, await this.#place(await befriend(this.server, from, to), [role, "peer"]));
   }
 
-  async #everybodySays(conversationId: string, roles: readonly Role[]): Promise<Map<Role, string>> {
-    const body = { clientMsgId: "a-message-of-the-scene", messageType: "text", content: "hello" };
-    const path = `/api/conversations/${conversationId}/messages`;
-    const sent = roles.map(async (role): Promise<[Role, string]> => [
-      role,
-      String((await this.must("POST", path, role, body))["messageId"]),
-    ]);
-    return new Map(await Promise.all(sent));
+  /** Everybody says something, twice. */
+  async #place(id: string, roles: readonly Role[]): Promise<Place> {
+    const path = `/api/conversations/${id}/messages`;
+    const says = async (role: Role, content: string): Promise<[Role, string]> => {
+      const sent = await this.must("POST", path, role, { clientMsgId: uniqueName("m"), messageType: "text", content });
+      return [role, String(sent["messageId"])];
+    };
+    const said = (content: string): Promise<[Role, string][]> => Promise.all(roles.map((role) => says(role, content)));
+    const [messages, recallable] = [new Map(await said("hello")), new Map(await said("again"))];
+    const of = (found: ReadonlyMap<Role, string>, role: Role): string =>
+      made(found.get(role) ?? found.get("member") ?? found.get("peer"));
+    return { id, messageOf: (role) => of(messages, role), recallableOf: (role) => of(recallable, role) };
   }
 
-  async #newGroup(kind: Kind): Promise<Group> {
+  async #newGroup(kind: Kind): Promise<Place> {
     const memberIds = MEMBERS.map((role) => this.id(role));
     const wish = { type: 2, name: "rights", memberIds, joinApproval: kind === "approval" };
     const id = String((await this.must("POST", "/api/conversations", "owner", wish))["conversationId"]);
-    const messageOf = await this.#everybodySays(id, ["owner", ...MEMBERS]);
+    const place = await this.#place(id, ["owner", ...MEMBERS]);
     const path = `/api/conversations/${id}`;
     const mutedUntil = Date.now() + HOUR_MS;
     await Promise.all([
@@ -222,7 +232,7 @@ export class Stage {
       this.must("DELETE", `${path}/members/${this.id("removed")}`, "owner"),
       kind === "all muted" ? this.must("PATCH", path, "owner", { muteAll: true }) : undefined,
     ]);
-    return { id, messageOf };
+    return place;
   }
 
   /** What no route does: an operator makes the admin, and a consumer would have to fail for a dead letter. */
@@ -244,4 +254,11 @@ export class Stage {
       sql.close();
     }
   }
+}
+
+function made<T>(thing: T | undefined): T {
+  if (thing === undefined) {
+    throw new Error("the scene is not complete");
+  }
+  return thing;
 }

@@ -128,21 +128,26 @@ POST /api/conversations/{id}/messages · direct          401  404c     404c    2
 POST /api/conversations/{id}/messages · world           401   201      201    201   201   201   201     201    401     201      201 401
 POST /api/conversations/{id}/messages · system, group   401  404c     404c    403   403   403   403    404c    401     403     404c 401
 POST /api/conversations/{id}/messages · system, world   401   403      403    403   403   403   403     403    401     403      201 401
-PATCH /api/conversations/{id}/messages/{messageId} · own, group    401  404c     404c    200   403   200   200    404c    401     200     404c 401
-PATCH /api/conversations/{id}/messages/{messageId} · own, direct    401  404c     404c    200   200   200   200     403    401     403     404c 401
+PATCH /api/conversations/{id}/messages/{messageId} · own    401  404c     404c    200   403   200   200    404c    401     200     404c 401
 PATCH /api/conversations/{id}/messages/{messageId} · another's    401  404c     404c    403   403   403   403    404c    401     403     404c 401
+PATCH /api/conversations/{id}/messages/{messageId} · own, direct    401  404c     404c    200   200   200   200     403    401     403     404c 401
+POST /api/conversations/{id}/messages/{messageId}/recall · own    401  404c     404c    200   200   200   200    404c    401     200      200 401
+POST /api/conversations/{id}/messages/{messageId}/recall · another's    401  404c     404c    403   403   200   200    404c    401     403      200 401
+POST /api/conversations/{id}/messages/{messageId}/recall · own, direct    401  404c     404c    200   200   200   200     200    401     200      200 401
+POST /api/conversations/{id}/messages/{messageId}/recall · another's, direct    401  404c     404c    403   403   403   403     403    401     403      200 401
 GET /api/conversations/{id}/messages/{messageId}/edits · group    401  404c     404c    200   200   200   200    404c    401     200     404c 401
 GET /api/conversations/{id}/messages/{messageId}/edits · direct    401  404c     404c    200   200   200   200     200    401     200     404c 401
+GET /api/conversations/{id}/messages/{messageId}/edits · world    401   200      200    200   200   200   200     200    401     200      200 401
+PUT /api/conversations/{id}/messages/{messageId}/reactions/{emoji} · group    401  404c     404c    200   403   200   200    404c    401     200     404c 401
+PUT /api/conversations/{id}/messages/{messageId}/reactions/{emoji} · direct    401  404c     404c    200   200   200   200     403    401     403     404c 401
+PUT /api/conversations/{id}/messages/{messageId}/reactions/{emoji} · world    401   200      200    200   200   200   200     200    401     200      200 401
+DELETE /api/conversations/{id}/messages/{messageId}/reactions/{emoji} · group    401  404c     404c    200   200   200   200    404c    401     200     404c 401
+DELETE /api/conversations/{id}/messages/{messageId}/reactions/{emoji} · direct    401  404c     404c    200   200   200   200     200    401     200     404c 401
+DELETE /api/conversations/{id}/messages/{messageId}/reactions/{emoji} · world    401   200      200    200   200   200   200     200    401     200      200 401
 GET /api/conversations/{id}/messages/{messageId}/readers · group    401  404c     404c    200   200   200   200    404c    401     200     404c 401
 GET /api/conversations/{id}/messages/{messageId}/readers · direct    401  404c     404c    200   200   200   200     200    401     200     404c 401
 GET /api/conversations/{id}/messages/{messageId}/readers · world, nothing    401  404m     404m   404m  404m  404m  404m    404m    401    404m     404m 401
-PUT /api/conversations/{id}/messages/{messageId}/reactions/{emoji} · group    401  404c     404c    200   403   200   200    404c    401     200     404c 401
-PUT /api/conversations/{id}/messages/{messageId}/reactions/{emoji} · direct    401  404c     404c    200   200   200   200     403    401     403     404c 401
-DELETE /api/conversations/{id}/messages/{messageId}/reactions/{emoji} · group    401  404c     404c    200   200   200   200    404c    401     200     404c 401
-DELETE /api/conversations/{id}/messages/{messageId}/reactions/{emoji} · direct    401  404c     404c    200   200   200   200     200    401     200     404c 401
-POST /api/conversations/{id}/messages/{messageId}/recall · own    401  404c     404c    200   200   200   200    404c    401     200      200 401
-POST /api/conversations/{id}/messages/{messageId}/recall · another's    401  404c     404c    403   403   200   200    404c    401     403      200 401
-POST /api/conversations/{id}/messages/{messageId}/recall · another's, direct    401  404c     404c    403   403   403   403     403    401     403      200 401
+GET /api/conversations/{id}/messages/{messageId}/readers · world    401   403      403    403   403   403   403     403    401     403      403 401
 GET /api/sync                                           401   200      200    200   200   200   200     200    401     200      200 401
 
 GET /api/admin/users                                    401   403      403    403   403   403   403     403    401     403      200 200
@@ -152,7 +157,7 @@ POST /api/admin/users/{id}/kick                         401   403      403    40
 GET /api/admin/conversations/{id}                       401   403      403    403   403   403   403     403    401     403      200 200
 DELETE /api/admin/conversations/{id} · group            401   403      403    403   403   403   403     403    401     403      200 200
 DELETE /api/admin/conversations/{id} · world            401   403      403    403   403   403   403     403    401     403      403 403
-DELETE /api/admin/conversations/{id}/messages/{messageId} 401 403      403    403   403   403   403     403    401     403      200 200
+DELETE /api/admin/conversations/{id}/messages/{messageId}    401   403      403    403   403   403   403     403    401     403      200 200
 POST /api/admin/announcements · to everyone             401   403      403    403   403   403   403     403    401     403      200 200
 POST /api/admin/announcements · to a group              401   403      403    403   403   403   403     403    401     403      200 200
 GET /api/admin/audit                                    401   403      403    403   403   403   403     403    401     403      200 200
