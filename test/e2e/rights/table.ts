@@ -128,26 +128,30 @@ POST /api/conversations/{id}/messages · direct          401  404c     404c    2
 POST /api/conversations/{id}/messages · world           401   201      201    201   201   201   201     201    401     201      201 401
 POST /api/conversations/{id}/messages · system, group   401  404c     404c    403   403   403   403    404c    401     403     404c 401
 POST /api/conversations/{id}/messages · system, world   401   403      403    403   403   403   403     403    401     403      201 401
-PATCH /api/conversations/{id}/messages/{messageId} · own    401  404c     404c    200   403   200   200    404c    401     200     404c 401
-PATCH /api/conversations/{id}/messages/{messageId} · another's    401  404c     404c    403   403   403   403    404c    401     403     404c 401
-PATCH /api/conversations/{id}/messages/{messageId} · own, direct    401  404c     404c    200   200   200   200     403    401     403     404c 401
-POST /api/conversations/{id}/messages/{messageId}/recall · own    401  404c     404c    200   200   200   200    404c    401     200      200 401
-POST /api/conversations/{id}/messages/{messageId}/recall · another's    401  404c     404c    403   403   200   200    404c    401     403      200 401
-POST /api/conversations/{id}/messages/{messageId}/recall · own, direct    401  404c     404c    200   200   200   200     200    401     200      200 401
-POST /api/conversations/{id}/messages/{messageId}/recall · another's, direct    401  404c     404c    403   403   403   403     403    401     403      200 401
-GET /api/conversations/{id}/messages/{messageId}/edits · group    401  404c     404c    200   200   200   200    404c    401     200     404c 401
-GET /api/conversations/{id}/messages/{messageId}/edits · direct    401  404c     404c    200   200   200   200     200    401     200     404c 401
-GET /api/conversations/{id}/messages/{messageId}/edits · world    401   200      200    200   200   200   200     200    401     200      200 401
-PUT /api/conversations/{id}/messages/{messageId}/reactions/{emoji} · group    401  404c     404c    200   403   200   200    404c    401     200     404c 401
-PUT /api/conversations/{id}/messages/{messageId}/reactions/{emoji} · direct    401  404c     404c    200   200   200   200     403    401     403     404c 401
-PUT /api/conversations/{id}/messages/{messageId}/reactions/{emoji} · world    401   200      200    200   200   200   200     200    401     200      200 401
-DELETE /api/conversations/{id}/messages/{messageId}/reactions/{emoji} · group    401  404c     404c    200   200   200   200    404c    401     200     404c 401
-DELETE /api/conversations/{id}/messages/{messageId}/reactions/{emoji} · direct    401  404c     404c    200   200   200   200     200    401     200     404c 401
-DELETE /api/conversations/{id}/messages/{messageId}/reactions/{emoji} · world    401   200      200    200   200   200   200     200    401     200      200 401
-GET /api/conversations/{id}/messages/{messageId}/readers · group    401  404c     404c    200   200   200   200    404c    401     200     404c 401
-GET /api/conversations/{id}/messages/{messageId}/readers · direct    401  404c     404c    200   200   200   200     200    401     200     404c 401
-GET /api/conversations/{id}/messages/{messageId}/readers · world, nothing    401  404m     404m   404m  404m  404m  404m    404m    401    404m     404m 401
-GET /api/conversations/{id}/messages/{messageId}/readers · world    401   403      403    403   403   403   403     403    401     403      403 401
+
+                                                                                  nobody guest stranger member muted admin owner removed banned blocked sysadmin key
+PATCH /api/conversations/{id}/messages/{messageId} · own                             401  404c     404c    200   403   200   200    404c    401     200     404c 401
+PATCH /api/conversations/{id}/messages/{messageId} · another's                       401  404c     404c    403   403   403   403    404c    401     403     404c 401
+PATCH /api/conversations/{id}/messages/{messageId} · own, direct                     401  404c     404c    200   200   200   200     403    401     403     404c 401
+POST /api/conversations/{id}/messages/{messageId}/recall · own                       401  404c     404c    200   200   200   200    404c    401     200      200 401
+POST /api/conversations/{id}/messages/{messageId}/recall · another's                 401  404c     404c    403   403   200   200    404c    401     403      200 401
+POST /api/conversations/{id}/messages/{messageId}/recall · own, direct               401  404c     404c    200   200   200   200     200    401     200      200 401
+POST /api/conversations/{id}/messages/{messageId}/recall · another's, direct         401  404c     404c    403   403   403   403     403    401     403      200 401
+GET /api/conversations/{id}/messages/{messageId}/edits · group                       401  404c     404c    200   200   200   200    404c    401     200     404c 401
+GET /api/conversations/{id}/messages/{messageId}/edits · direct                      401  404c     404c    200   200   200   200     200    401     200     404c 401
+GET /api/conversations/{id}/messages/{messageId}/edits · world                       401   200      200    200   200   200   200     200    401     200      200 401
+PUT /api/conversations/{id}/messages/{messageId}/reactions/{emoji} · group           401  404c     404c    200   403   200   200    404c    401     200     404c 401
+PUT /api/conversations/{id}/messages/{messageId}/reactions/{emoji} · direct          401  404c     404c    200   200   200   200     403    401     403     404c 401
+PUT /api/conversations/{id}/messages/{messageId}/reactions/{emoji} · world           401   200      200    200   200   200   200     200    401     200      200 401
+DELETE /api/conversations/{id}/messages/{messageId}/reactions/{emoji} · group        401  404c     404c    200   200   200   200    404c    401     200     404c 401
+DELETE /api/conversations/{id}/messages/{messageId}/reactions/{emoji} · direct       401  404c     404c    200   200   200   200     200    401     200     404c 401
+DELETE /api/conversations/{id}/messages/{messageId}/reactions/{emoji} · world        401   200      200    200   200   200   200     200    401     200      200 401
+GET /api/conversations/{id}/messages/{messageId}/readers · group                     401  404c     404c    200   200   200   200    404c    401     200     404c 401
+GET /api/conversations/{id}/messages/{messageId}/readers · direct                    401  404c     404c    200   200   200   200     200    401     200     404c 401
+GET /api/conversations/{id}/messages/{messageId}/readers · world, nothing            401  404m     404m   404m  404m  404m  404m    404m    401    404m     404m 401
+GET /api/conversations/{id}/messages/{messageId}/readers · world                     401   403      403    403   403   403   403     403    401     403      403 401
+
+                                                     nobody guest stranger member muted admin owner removed banned blocked sysadmin key
 GET /api/sync                                           401   200      200    200   200   200   200     200    401     200      200 401
 
 GET /api/admin/users                                    401   403      403    403   403   403   403     403    401     403      200 200
@@ -225,7 +229,8 @@ export const ROUTE_ROWS = rowsOf(ROUTES);
 export const FRAME_ROWS = rowsOf(FRAMES);
 
 function rowsOf(text: string): Row[] {
-  const [, ...lines] = text.split("\n").filter((line) => line.trim() !== "");
+  // The names of the actors stand above each block.
+  const lines = text.split("\n").filter((line) => line.trim() !== "" && line.trim() !== ACTORS.join(" "));
   return lines.map((line) => {
     const words = line.trim().split(/\s+/);
     const cells = words.slice(-ACTORS.length);
