@@ -8,6 +8,7 @@ const { rejects } = makeContentFilter(DEFAULT_CONTENT_WORDS);
 const INNOCENT_ENGLISH = `
 Scunthorpe is a town in Lincolnshire, and Penistone one in Yorkshire.
 Please assess the assignment in class before you pass it on.
+Room 455, flight 4551, 5 455 steps, 455 455 visitors, dial 0800 455 455, build cc29kx_5 455.
 We sell assorted classics; the assortment of brass bass guitars is massive.
 The analyst did an analysis of analog signals and canal traffic.
 Road traffickers? No: traffic wardens. They stop trafficking in wildlife.

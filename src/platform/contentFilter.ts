@@ -70,7 +70,12 @@ function englishMatcher(exceptions: readonly string[]): RegExpMatcher {
 export function makeContentFilter(words: string): ContentFilter {
   const list = readWordList(words);
   const english = englishMatcher(list.exceptions);
-  return compileFilter(list, (text) => english.hasMatch(text));
+  return compileFilter(list, (text) => english.hasMatch(text) && english.getAllMatches(text).some(hasLetter(text)));
+}
+
+/** The dictionary reads digits as the letters that they resemble, but a number alone (455) is a number. */
+function hasLetter(text: string): (match: { startIndex: number; endIndex: number }) => boolean {
+  return ({ startIndex, endIndex }) => /\p{L}/u.test(text.slice(startIndex, endIndex + 1));
 }
 
 /** The environment is one object for the life of an isolate. */

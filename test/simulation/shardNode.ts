@@ -25,7 +25,7 @@ export class ShardNode extends Peer {
   #core: ShardCore;
   #up = new Lane<Parcel>(UP_LANE);
   /** Deliveries in the air, since when (virtual microseconds). */
-  readonly #unanswered = new Map<string, number>();
+  readonly #unanswered = new Map<string, { to: number; since: number }>();
   /** World sequence up to which each registered session was reached, where this life of the shard knows it. */
   readonly #reached = new Map<string, number>();
   /** Pushes answered only when their messages were handed over: what dies here is pushed again. */
@@ -38,7 +38,7 @@ export class ShardNode extends Peer {
   }
 
   crash(): void {
-    for (const [userId, since] of this.#unanswered) {
+    for (const [userId, { since }] of this.#unanswered) {
       if (this.#sim.kernel.now - since > SLOW_US) {
         // It was no longer waited for, so what it had not answered is forgotten with the shard.
         this.#sim.ledger.excused.add(userId);
@@ -188,7 +188,7 @@ export class ShardNode extends Peer {
   #everybodyReached(toSeqId: number): void {
     const { kernel } = this.#sim;
     for (const [userId, seqId] of this.#reached) {
-      const slow = kernel.now - (this.#unanswered.get(userId) ?? kernel.now) >= SLOW_US - MS;
+      const slow = kernel.now - (this.#unanswered.get(userId)?.since ?? kernel.now) >= SLOW_US - MS;
       check(
         seqId >= toSeqId || slow,
         "what a shard confirms has reached its sessions",
@@ -211,7 +211,7 @@ export class ShardNode extends Peer {
         const { life } = this;
         for (const userId of effect.userIds) {
           const user = sim.user(userId);
-          this.#unanswered.set(userId, sim.kernel.now);
+          this.#unanswered.set(userId, { to: effect.to, since: sim.kernel.now });
           call<number>(
             sim,
             this,
@@ -224,7 +224,10 @@ export class ShardNode extends Peer {
               user.deliverMessages(effect.messages, reply);
             },
             (sockets) => {
-              this.#unanswered.delete(userId);
+              // The late answer to a call that was given up says nothing about the newer one.
+              if (this.#unanswered.get(userId)?.to === effect.to) {
+                this.#unanswered.delete(userId);
+              }
               this.#step((core, now) => core.answered(userId, effect.to, sockets, now));
             },
           );
