@@ -60,6 +60,16 @@ export default defineConfig({
       },
       {
         test: {
+          // On a real Kafka, MariaDB and Redis: `npm run test:services` starts them and says where they are.
+          name: "services",
+          include: ["test/services/**/*.test.ts"],
+          fileParallelism: false,
+          testTimeout: 2 * MINUTE_MS,
+          hookTimeout: 2 * MINUTE_MS,
+        },
+      },
+      {
+        test: {
           name: "chaos",
           include: ["test/chaos/**/*.test.ts"],
           fileParallelism: false,

@@ -5,11 +5,13 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, realpathSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { freePort } from "../../scripts/services/freePort.ts";
 import { workerdsOf } from "../../scripts/start/leftover.ts";
+
+export { freePort } from "../../scripts/services/freePort.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 const START_SCRIPT = join(ROOT, "scripts/start.mjs");
@@ -177,18 +179,6 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
     await server.dispose();
     throw error;
   }
-}
-
-/** A port that nobody listens on at this moment. */
-export async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, "127.0.0.1");
-  await once(probe, "listening");
-  const address = probe.address();
-  await new Promise((resolve) => probe.close(resolve));
-  if (address === null || typeof address === "string") {
-    throw new Error("no port");
-  }
-  return address.port;
 }
 
 /** The fifth field of /proc/PID/stat; the second, the command, may hold blanks and parentheses. */
