@@ -1,4 +1,4 @@
-/** drizzle-kit only generates the migrations of D1; wrangler (or `npm start`) applies them. */
+/** The migrations of D1; drizzle-kit only generates them, and wrangler (or `npm start`) applies them. */
 import { defineConfig } from "drizzle-kit";
 
 export default defineConfig({

@@ -6,7 +6,7 @@ import { join } from "node:path";
 
 const ROOT = join(import.meta.dirname, "..");
 const BIN = join(ROOT, "node_modules/.bin");
-const MIGRATIONS = "schema/migrations/sqlite";
+const DIALECTS = ["sqlite", "mysql"];
 
 interface Outcome {
   readonly ok: boolean;
@@ -16,7 +16,11 @@ interface Outcome {
 const checks: [file: string, repair: string, check: () => Outcome][] = [
   ["worker-configuration.d.ts", "npm run types:worker", () => npmRun("types:worker", "--check")],
   ["docs/", "npm run docs:generate", () => npmRun("docs:generate", "--check")],
-  [MIGRATIONS, "npm run db:generate", migrationsFitTheSchema],
+  ...DIALECTS.map((dialect): (typeof checks)[number] => [
+    `schema/migrations/${dialect}`,
+    "npm run db:generate",
+    () => migrationsFitTheSchema(dialect),
+  ]),
 ];
 
 for (const [file, repair, check] of checks) {
@@ -33,15 +37,15 @@ function npmRun(script: string, ...options: string[]): Outcome {
 }
 
 /** drizzle-kit has no dry run: it generates into a copy, where it must find nothing to write. */
-function migrationsFitTheSchema(): Outcome {
+function migrationsFitTheSchema(dialect: string): Outcome {
   const copy = mkdtempSync(join(tmpdir(), "gochat-migrations-"));
   try {
-    cpSync(join(ROOT, MIGRATIONS), copy, { recursive: true });
+    cpSync(join(ROOT, "schema/migrations", dialect), copy, { recursive: true });
     const before = readdirSync(copy);
     const run = outcomeOf(join(BIN, "drizzle-kit"), [
       "generate",
-      "--dialect=sqlite",
-      "--schema=./schema/sqlite.ts",
+      `--dialect=${dialect}`,
+      `--schema=./schema/${dialect}.ts`,
       `--out=${copy}`,
     ]);
     const made = readdirSync(copy).filter((name) => !before.includes(name));
