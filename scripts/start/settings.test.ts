@@ -13,7 +13,17 @@ describe("settings of npm start", () => {
   });
 
   it("hand on to the Worker what it knows, and nothing else of the environment", ({ expect }) => {
-    const known = { LIMIT_BODY_BYTES: "1", WORLD_SHARDS: "2", CACHE_SHARDS: "3", GOCHAT_ADMIN_KEY: "k", BUS: "queues" };
+    const known = {
+      LIMIT_BODY_BYTES: "1",
+      WORLD_SHARDS: "2",
+      CACHE_SHARDS: "3",
+      GOCHAT_ADMIN_KEY: "k",
+      BUS: "kafka",
+      UPSTASH_KAFKA_REST_URL: "http://127.0.0.1:8790",
+      UPSTASH_REDIS_REST_TOKEN: "t",
+      PLANETSCALE_URL: "http://u:p@127.0.0.1:8790",
+      BRIDGE_SECRET: "s",
+    };
     const { workerSettings } = readStartSettings({
       ...known,
       HOME: "/home/a",

@@ -10,8 +10,16 @@ const DEFAULT_DATA = ".data";
  * Environment variables that are handed on to the Worker as they are; src/platform/settings.ts says what each means
  * and has the defaults. JWT_KEYS is not in the list: without it a key is made in the state folder.
  */
-const WORKER_SETTINGS = ["GOCHAT_ADMIN_KEY", "CORS_ORIGINS", "SQL", "BUS", "CACHE", "UPSTREAM", "TEST_FAULTS"];
-const WORKER_SETTING_PREFIXES = ["LIMIT_", "WORLD_", "CACHE_", "CONTENT_"];
+const WORKER_SETTINGS =
+  "GOCHAT_ADMIN_KEY CORS_ORIGINS TEST_FAULTS SQL BUS CACHE UPSTREAM PLANETSCALE_URL BRIDGE_SECRET".split(" ");
+const WORKER_SETTING_PREFIXES = [
+  "LIMIT_",
+  "WORLD_",
+  "CACHE_",
+  "CONTENT_",
+  "UPSTASH_KAFKA_REST_",
+  "UPSTASH_REDIS_REST_",
+];
 
 export interface StartSettings {
   readonly host: string;

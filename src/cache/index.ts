@@ -5,6 +5,7 @@ import { breakerFor } from "../telemetry/breaker.ts";
 import { cacheReads } from "../telemetry/metrics.ts";
 import { embeddedCache } from "./embedded.ts";
 import type { Cache, CacheCommand, CacheReply } from "./types.ts";
+import { upstashCache } from "./upstash.ts";
 
 /** A pipeline takes a few milliseconds; on a machine that is busy with other things, some hundred. */
 const LIMIT_MS = 1_500;
@@ -12,7 +13,8 @@ const LIMIT_MS = 1_500;
 const breaker = breakerFor("cache", { limitMs: LIMIT_MS, isOutage: () => true });
 
 export function cacheOf(env: ObjectEnv): Cache {
-  const cache = embeddedCache(env, settingsOf(env).cacheShards);
+  const { redis, cacheShards } = settingsOf(env);
+  const cache = redis === undefined ? embeddedCache(env, cacheShards) : upstashCache(redis, LIMIT_MS);
   return {
     pipeline: async (commands) => {
       const replies = await breaker.run(() => cache.pipeline(commands));

@@ -3,6 +3,7 @@
  * longest unused going first. Pure: the clock comes in, and durable keys leave through a port.
  */
 import type { CacheCommand, CacheReply } from "../platform/rpc.ts";
+import { HOT_LIFE_MS } from "./types.ts";
 
 type Entry = {
   value: string | Map<string, number>;
@@ -206,6 +207,3 @@ function lowestMember(set: ReadonlyMap<string, number>): string {
   }
   return lowest;
 }
-
-/** Life of `hot_messages`. Source: DESIGN section 4 "Cache". */
-const HOT_LIFE_MS = 7 * 24 * 3_600_000;

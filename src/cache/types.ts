@@ -29,3 +29,6 @@ export const CACHE_KEYS = {
 
 /** Lives of keys by how warm they are kept, in milliseconds. Source: DESIGN section 4 "Cache", L2 and L3. */
 export const LIVES_MS = { warm: 30 * 60_000, cold: 2 * 3_600_000 } as const;
+
+/** Life of `hot_messages`, from its last change. Source: DESIGN section 4 "Cache". */
+export const HOT_LIFE_MS = 7 * 24 * 3_600_000;

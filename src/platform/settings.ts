@@ -5,6 +5,7 @@
 import * as z from "zod";
 import type { Rate } from "../domain/rate.ts";
 import { DEFAULT_CONTENT_WORDS } from "./contentWords.ts";
+import { parseEngines, type EngineSettings } from "./engines.ts";
 
 const KIB = 1024;
 const SECOND_MS = 1000;
@@ -24,7 +25,6 @@ function whole(byDefault: number, min: number, max: number) {
     .pipe(z.number(message).int(message).min(min, message).max(max, message));
 }
 
-/** A choice of implementation; the others of the contract come with the adapters that serve them. */
 function choice<const T extends string>(...values: [T, ...T[]]) {
   return z.enum(values, `must be one of: ${values.join(", ")}`).default(() => values[0]);
 }
@@ -80,10 +80,6 @@ const settingsSchema = z.object({
         ),
       ),
     ),
-  SQL: choice("d1"),
-  BUS: choice("queues"),
-  CACHE: choice("embedded"),
-  UPSTREAM: choice("direct", "topic"),
   /**
    * Objects that the embedded cache is spread over. One is the fastest where all objects live in one process; deployed, an
    * object takes about 1,000 requests a second. Changing it empties the cache, no more.
@@ -118,15 +114,11 @@ export interface JwtKey {
 }
 
 /** What the Worker was told at its start. */
-export interface Settings {
+export interface Settings extends EngineSettings {
   readonly jwtKeys: readonly [JwtKey, ...JwtKey[]];
   /** `undefined`: no admin key is accepted. */
   readonly adminKey: string | undefined;
   readonly corsOrigins: readonly string[];
-  readonly sql: "d1";
-  readonly bus: "queues";
-  readonly cache: "embedded";
-  readonly upstream: "direct" | "topic";
   readonly cacheShards: number;
   readonly worldShards: number;
   /** `npm start` runs this Worker, on somebody's own machine. */
@@ -171,9 +163,11 @@ export type SettingsResult =
 export function parseSettings(env: object): SettingsResult {
   const named = settingsSchema.safeParse(env);
   const limits = limitsSchema.safeParse(env);
-  if (!named.success || !limits.success) {
+  const engines = parseEngines(env);
+  if (!named.success || !limits.success || !engines.ok) {
     const issues = [...(named.error?.issues ?? []), ...(limits.error?.issues ?? [])];
-    return { ok: false, problems: issues.map((issue) => `${issue.path.join(".")} ${issue.message}`) };
+    const problems = issues.map((issue) => `${issue.path.join(".")} ${issue.message}`);
+    return { ok: false, problems: [...problems, ...(engines.ok ? [] : engines.problems)] };
   }
   if (named.data.TEST_FAULTS === "on" && named.data.GOCHAT_LOCAL === undefined) {
     return { ok: false, problems: ["TEST_FAULTS is for tests against npm start only"] };
@@ -184,10 +178,7 @@ export function parseSettings(env: object): SettingsResult {
       jwtKeys: named.data.JWT_KEYS,
       adminKey: named.data.GOCHAT_ADMIN_KEY,
       corsOrigins: named.data.CORS_ORIGINS,
-      sql: named.data.SQL,
-      bus: named.data.BUS,
-      cache: named.data.CACHE,
-      upstream: named.data.UPSTREAM,
+      ...engines.value,
       cacheShards: named.data.CACHE_SHARDS,
       worldShards: named.data.WORLD_SHARDS,
       local: named.data.GOCHAT_LOCAL !== undefined,
