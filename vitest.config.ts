@@ -15,7 +15,7 @@ export default defineConfig({
       {
         test: {
           name: "unit",
-          include: ["{src,scripts,schema}/**/*.test.ts", "sdk/src/**/*.test.ts"],
+          include: ["{src,scripts,schema}/**/*.test.ts", "{sdk,bridge}/src/**/*.test.ts"],
         },
       },
       {
