@@ -14,7 +14,7 @@ const RECHECK_LIMIT = 3;
  * When everybody is known to be here, nobody's presence depends on the pipeline and it may wait so
  * long for more: the sessions themselves know the newest heads (see `SessionRpc.heads`).
  */
-const CACHE_PAUSE_MS = 25;
+const CACHE_PAUSE_MS = 100;
 /**
  * So long after a commit its head may still be missing in the cache. A user object that begins a new life waits so long
  * before it believes the cache; a pipeline that takes longer proves nothing about who connected meanwhile.

@@ -14,6 +14,7 @@ import { systemClock } from "../platform/clock.ts";
 import { faultOfThrown } from "../platform/failures.ts";
 import { newId } from "../platform/ids.ts";
 import { messagesFrame } from "../platform/frameText.ts";
+import { GroupCommit } from "../platform/groupCommit.ts";
 import { ObjectSchema } from "../platform/objectSchema.ts";
 import type { ShardRpc, TellNotice } from "../platform/rpc.ts";
 import { settingsOf, type Limits } from "../platform/settings.ts";
@@ -52,6 +53,8 @@ export class FanoutShard extends DurableObject<Env> implements ShardRpc {
   readonly #limits: Limits;
   readonly #badFrames: BadFrames;
   readonly #listeners: ShardListeners;
+  /** Comings and goings: thousands at once after a restart. */
+  readonly #commit: GroupCommit;
   /** Highest sequence of a push to this life of the object. */
   #pushedSeqId = 0;
   #owed: Owed[] = [];
@@ -74,6 +77,7 @@ export class FanoutShard extends DurableObject<Env> implements ShardRpc {
     this.#open = ctx.getWebSockets().length;
     new ObjectSchema(ctx.storage, MIGRATIONS).ensure();
     this.#listeners = new ShardListeners(ctx.storage.sql, env);
+    this.#commit = new GroupCommit(ctx.storage);
     for (const row of ctx.storage.sql.exec<{ user_id: string }>("SELECT user_id FROM sessions")) {
       this.#core.join(row.user_id);
     }
@@ -124,16 +128,21 @@ export class FanoutShard extends DurableObject<Env> implements ShardRpc {
     // Before the session may read its heads: what is sent from now on comes through here.
     await this.#begin();
     this.#core.join(userId);
+    // What is sent while the row is written comes through here already.
+    const { sentSeqId } = this.#core;
     this.#listeners.set(userId, false);
-    this.ctx.storage.sql.exec("INSERT OR IGNORE INTO sessions (user_id) VALUES (?)", userId);
-    return this.#core.sentSeqId;
+    await this.#commit.add(() => this.#sql("INSERT OR IGNORE INTO sessions (user_id) VALUES (?)", userId));
+    return sentSeqId;
   }
 
   unregister(userId: string, listens = false): Promise<void> {
     this.#core.leave(userId);
     this.#listeners.set(userId, listens);
-    this.ctx.storage.sql.exec("DELETE FROM sessions WHERE user_id = ?", userId);
-    return Promise.resolve();
+    return this.#commit.add(() => this.#sql("DELETE FROM sessions WHERE user_id = ?", userId));
+  }
+
+  #sql(statement: string, userId: string): void {
+    this.ctx.storage.sql.exec(statement, userId);
   }
 
   announce(frame: string): Promise<number> {

@@ -203,6 +203,8 @@ export class SessionPresence {
     const { env, userId, settings, worldHead } = this.#parts;
     const shard = shardOf(env, WORLD_ROOM_ID, userId, settings.worldShards);
     const wanted = this.#wantsWorld();
+    // Who comes while the shard is being told otherwise has to tell it anew.
+    this.#follows &&= wanted;
     try {
       if (wanted) {
         worldHead((await shard.register(userId)) ?? 0);

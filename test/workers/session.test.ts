@@ -289,11 +289,14 @@ describe("presence", () => {
     await socket.settle();
     expect(await isOnline(userId)).toBe(true);
     const { worldShards } = settingsOf(env);
-    const [row] = await runInDurableObject(
-      env.SHARDS.getByName(`world_chat_room#${shardNumber(userId, worldShards)}`),
-      (_shard, state) => state.storage.sql.exec("SELECT 1 FROM sessions WHERE user_id = ?", userId).toArray(),
+    const shard = env.SHARDS.getByName(`world_chat_room#${shardNumber(userId, worldShards)}`);
+    await eventually("the registration with the world's shard", () =>
+      runInDurableObject(
+        shard,
+        (_shard, state) =>
+          state.storage.sql.exec("SELECT 1 FROM sessions WHERE user_id = ?", userId).toArray().length === 1,
+      ),
     );
-    expect(row).toBeDefined();
   });
 
   it("is not for a device that was signed out while its socket was on its way", async ({ expect }) => {
