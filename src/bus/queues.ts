@@ -2,11 +2,11 @@
 import { jsonBytes } from "../domain/jsonSize.ts";
 import { TOPICS, type TopicName } from "../protocol/events.ts";
 import { describeError, log } from "../telemetry/log.ts";
+import { partsOf, type PartLimits } from "./parts.ts";
 import type { Bus, BusRecord } from "./types.ts";
 
-/** Messages in one `sendBatch`, and their bytes. Source: platform limits (100 messages or 256 KB). */
-const BATCH_MESSAGES = 50;
-const BATCH_BYTES = 240_000;
+/** One `sendBatch`. Source: platform limits (100 messages or 256 KB). */
+const BATCH: PartLimits = { records: 50, bytes: 240_000 };
 
 function queueOf(env: Env, topic: TopicName): Queue {
   return env[TOPICS[topic].binding];
@@ -45,7 +45,7 @@ async function sendTo(queue: Queue, records: readonly BusRecord[]): Promise<void
     await queue.send(first.body);
     return;
   }
-  for (const part of parts(records)) {
+  for (const part of partsOf(records, ({ body }) => jsonBytes(body), BATCH)) {
     await queue.sendBatch(part.map((record) => ({ body: record.body })));
   }
 }
@@ -61,22 +61,4 @@ async function copyTo(queue: Queue | undefined, topic: TopicName, records: reado
   } catch (error) {
     log("warn", "records were not copied", { topic, count: records.length, error: describeError(error) });
   }
-}
-
-/** In order, each as large as one `sendBatch` may be. */
-function parts(records: readonly BusRecord[]): BusRecord[][] {
-  const out: BusRecord[][] = [[]];
-  let bytes = 0;
-  for (const record of records) {
-    const size = jsonBytes(record.body);
-    const last = out.at(-1) ?? [];
-    if (last.length > 0 && (last.length >= BATCH_MESSAGES || bytes + size > BATCH_BYTES)) {
-      out.push([record]);
-      bytes = size;
-    } else {
-      last.push(record);
-      bytes += size;
-    }
-  }
-  return out;
 }

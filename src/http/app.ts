@@ -13,6 +13,7 @@ import { adminUsers } from "./admin/users.ts";
 import { auth } from "./auth.ts";
 import { fail, newRouter, type Ctx } from "./context.ts";
 import { blocks } from "./blocks.ts";
+import { bus, BRIDGE_SCHEME } from "./bus.ts";
 import { conversations } from "./conversations.ts";
 import { docs } from "./docs.ts";
 import { faults } from "./faults.ts";
@@ -61,8 +62,10 @@ for (const resource of [adminUsers, adminConversations, adminOperation]) {
 }
 app.route("/", ws);
 app.route("/", metrics);
+app.route("/", bus);
 app.route("/", faults);
 app.openAPIRegistry.registerComponent("securitySchemes", ADMIN_KEY_SCHEME.name, ADMIN_KEY_SCHEME.component);
+app.openAPIRegistry.registerComponent("securitySchemes", BRIDGE_SCHEME.name, BRIDGE_SCHEME.component);
 app.openAPIRegistry.registerComponent("securitySchemes", SECURITY_SCHEME.name, SECURITY_SCHEME.component);
 app.route(
   "/",

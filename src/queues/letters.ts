@@ -57,9 +57,9 @@ export function topicOfLetter(letter: Pick<DeadLetterRow, "queue" | "body">): To
 }
 
 /** Keeps what came to the queue of dead letters. The same thing again is the same letter, open once more. */
-export async function keepLetter(env: Env, message: { id: string; body: unknown }): Promise<void> {
+export async function keepLetter(env: Env, message: { id: string; body: unknown }, reason?: string): Promise<void> {
   const topic = topicOfBody(message.body);
-  await keep(env, topic, message, topic === undefined ? 1 : maxAttempts(topic), undefined);
+  await keep(env, topic, message, topic === undefined ? 1 : maxAttempts(topic), reason);
 }
 
 /**

@@ -279,9 +279,13 @@ describe("upstream", () => {
     const socket = await connect(a);
     const send = { conversationId: id, command: text(a, "late") };
     const failing = vi.spyOn(ConversationRoom.prototype, "append").mockRejectedValue(new Error("no room"));
-    expect((await deliver("gochat.messages.upstream", [send], 10)).retried).toHaveLength(1);
+    expect(
+      (await deliver("gochat.messages.upstream", [send], maxAttempts("gochat.messages.upstream") - 1)).retried,
+    ).toHaveLength(1);
     expect(bus.of("gochat.message-events", id)).toEqual([]);
-    expect((await deliver("gochat.messages.upstream", [send], 11)).retried).toHaveLength(1);
+    expect(
+      (await deliver("gochat.messages.upstream", [send], maxAttempts("gochat.messages.upstream"))).retried,
+    ).toHaveLength(1);
     await deliver("gochat.message-events", bus.take("gochat.message-events", id));
     expect((await socket.next("message-error")).data).toMatchObject({
       clientMsgId: "late",
@@ -291,7 +295,11 @@ describe("upstream", () => {
     failing.mockRestore();
     await deliver(DEAD_LETTER_QUEUE, [send]);
     const letter = await env.DB.prepare("SELECT * FROM dead_letters WHERE instr(message_id, ?)").bind(id).first();
-    expect(letter).toMatchObject({ queue: "gochat-messages-upstream", attempts: 11, error: "Error: no room" });
+    expect(letter).toMatchObject({
+      queue: "gochat-messages-upstream",
+      attempts: maxAttempts("gochat.messages.upstream"),
+      error: "Error: no room",
+    });
     await deliver("gochat.messages.upstream", [JSON.parse(String(letter?.["body"]))]);
     expect((await socket.next("message-ack")).data).toMatchObject({ clientMsgId: "late", status: "sent", seqId: 1 });
   });

@@ -277,6 +277,8 @@ export const HOW_TO_ASK: Record<string, Asking> = {
   "GET /health": plainly,
   // From the loopback; workers' tests ask from elsewhere.
   "GET /metrics": plainly,
+  // With queues nobody brings anything; with Kafka only a signature helps (workers' tests).
+  "POST /internal/bus/{topic}": () => ({ params: { topic: "gochat.user-events" }, body: {} }),
   "GET /openapi.json": plainly,
   "GET /docs": plainly,
   "PUT /testing/faults": () => ({ body: {} }),
