@@ -7,7 +7,7 @@ import { embeddedCache } from "../cache/embedded.ts";
 import { cacheOf } from "../cache/index.ts";
 import { checkSettings } from "../platform/settings.ts";
 import { Health } from "../protocol/rest.ts";
-import { repositories } from "../repo/index.ts";
+import { embeddedRepositories, repositories } from "../repo/index.ts";
 import { breakerStates } from "../telemetry/breaker.ts";
 import { newRouter } from "./context.ts";
 import { answer } from "./route.ts";
@@ -29,8 +29,9 @@ health.openapi(
     const settings = checkSettings(c.env);
     // With wrong settings nothing else is served, but whoever mends them may still want to know.
     const store = settings.ok ? cacheOf(c.env) : embeddedCache(c.env, 1);
+    const repo = settings.ok ? repositories(c.env) : embeddedRepositories(c.env);
     const [sql, cache] = await Promise.all([
-      repositories(c.env).ping(),
+      repo.ping(),
       store.pipeline([["GET", "health"]]).then(
         () => true,
         () => false,

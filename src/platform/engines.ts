@@ -6,8 +6,10 @@ import * as z from "zod";
 
 /** Where a service is and who we are there. Secrets: never in a message or a log. */
 export interface PlanetscaleSettings {
-  /** `https://user:password@host`. */
+  /** `https://user:password@host`, percent-encoded where a URL needs it. */
   readonly url: string;
+  /** Of the same form: a replica that answers what may be a little old. */
+  readonly replicaUrl: string | undefined;
 }
 
 export interface UpstashRedisSettings {
@@ -64,7 +66,10 @@ export function parseEngines(env: object): { ok: true; value: EngineSettings } |
       bus: BUS,
       cache: CACHE,
       upstream: UPSTREAM,
-      planetscale: planetscale?.data && { url: planetscale.data.PLANETSCALE_URL },
+      planetscale: planetscale?.data && {
+        url: planetscale.data.PLANETSCALE_URL,
+        replicaUrl: planetscale.data.PLANETSCALE_REPLICA_URL,
+      },
       kafka: kafka?.data && {
         url: kafka.data.UPSTASH_KAFKA_REST_URL,
         username: kafka.data.UPSTASH_KAFKA_REST_USERNAME,
@@ -112,11 +117,22 @@ const BECAUSE_SQL = "SQL is planetscale";
 const BECAUSE_BUS = "BUS is kafka";
 const BECAUSE_CACHE = "CACHE is upstash";
 
+const WithCredentials = address(BECAUSE_SQL).refine((text) => {
+  const { username, password } = URL.parse(text) ?? {};
+  return isDecodable(username) && isDecodable(password);
+}, "must hold user and password: https://user:password@host, with %25 for a % in them");
+
+function isDecodable(text: string | undefined): boolean {
+  try {
+    return decodeURIComponent(text ?? "") !== "";
+  } catch {
+    return false;
+  }
+}
+
 const Planetscale = z.object({
-  PLANETSCALE_URL: address(BECAUSE_SQL).refine((text) => {
-    const { username, password } = URL.parse(text) ?? {};
-    return Boolean(username && password);
-  }, "must hold user and password: https://user:password@host"),
+  PLANETSCALE_URL: WithCredentials,
+  PLANETSCALE_REPLICA_URL: WithCredentials.optional(),
 });
 
 const Kafka = z.object({

@@ -34,7 +34,7 @@ export function faultOfThrown(thrown: unknown): Fault {
   return { name: "INTERNAL" };
 }
 
-/** Our own names for "asked in vain": src/repo/d1.ts, src/telemetry/breaker.ts. */
+/** Our own names for "asked in vain": src/repo/failures.ts, src/telemetry/breaker.ts. */
 function isOutageName(name: unknown): boolean {
   return name === "SqlUnavailable" || name === "DependencyDown";
 }

@@ -1,15 +1,16 @@
 /** What admins ask of SQL: accounts of any kind, bans, announcements, and the book of their own acts. */
 import { and, asc, desc, eq, gt, lt, or, sql } from "drizzle-orm";
-import { auditLog, outboxEvents, users } from "../../schema/sqlite.ts";
 import { err, ok } from "../protocol/errors.ts";
 import type { AdminRepo, AuditDraft, AuditRow } from "./adminTypes.ts";
 import { decodeCursor, pageOf } from "./cursor.ts";
-import { guarded, runBatch, type Db } from "./d1.ts";
+import type { Builders, Database, Tables } from "./database.ts";
 import { eventBody } from "./outbox.ts";
 import { beginsWith, toUserRow } from "./users.ts";
 
-/** The admin's side of D1. */
-export function d1Admin(db: Db): AdminRepo {
+/** The admin's side of this database. */
+export function adminRepo(database: Database): AdminRepo {
+  const { tables } = database;
+  const { auditLog, outboxEvents, users } = tables;
   return {
     async users(text, page) {
       const cursor = decodeCursor(page.cursor, [""]);
@@ -18,7 +19,7 @@ export function d1Admin(db: Db): AdminRepo {
       }
       const low = text?.toLowerCase();
       const after = cursor.value?.[0];
-      const rows = await guarded(() =>
+      const rows = await database.query((db) =>
         db
           .select()
           .from(users)
@@ -48,23 +49,21 @@ export function d1Admin(db: Db): AdminRepo {
         operator_id: audit.operatorId,
         payload: { at: now },
       });
-      const [, , , rows] = await guarded(() =>
-        db.batch([
-          db
-            .update(users)
-            // A second ban does not move the time of the first.
-            .set({ bannedAt: banned ? sql`coalesce(${users.bannedAt}, ${now})` : null, updatedAt: now })
-            .where(eq(users.userId, userId)),
-          // Both only when there is such a user.
-          db.insert(outboxEvents).select(sql`
+      const [, , , rows] = await database.atomically((db) => [
+        db
+          .update(users)
+          // A second ban does not move the time of the first.
+          .set({ bannedAt: banned ? sql`coalesce(${users.bannedAt}, ${now})` : null, updatedAt: now })
+          .where(eq(users.userId, userId)),
+        // Both only when there is such a user.
+        db.insert(outboxEvents).select(sql`
             SELECT ${eventId}, user_id, 'gochat.user-events', user_id, ${event}, ${now}
             FROM users WHERE user_id = ${userId}`),
-          db.insert(auditLog).select(sql`
+        db.insert(auditLog).select(sql`
             SELECT ${audit.auditId}, ${audit.actor}, ${audit.action}, 'user', user_id, ${audit.reason ?? null}, ${now}
             FROM users WHERE user_id = ${userId}`),
-          db.select().from(users).where(eq(users.userId, userId)),
-        ]),
-      );
+        db.select().from(users).where(eq(users.userId, userId)),
+      ]);
       const [row] = rows;
       return row === undefined ? err({ name: "USER_NOT_FOUND" }) : ok(toUserRow(row));
     },
@@ -76,7 +75,7 @@ export function d1Admin(db: Db): AdminRepo {
         operator_id: audit.operatorId,
         payload: { text },
       });
-      await runBatch(db, [
+      await database.atomically((db) => [
         db.insert(outboxEvents).values({
           eventId,
           ownerId: audit.operatorId,
@@ -85,16 +84,16 @@ export function d1Admin(db: Db): AdminRepo {
           body,
           createdAt: now,
         }),
-        insertAudit(db, audit),
+        insertAudit(db, tables, audit),
       ]);
     },
 
     async audit(draft) {
-      await guarded(() => insertAudit(db, draft).run());
+      await database.change((db) => insertAudit(db, tables, draft));
     },
 
     async withdrawAudit(auditId) {
-      await guarded(() => db.delete(auditLog).where(eq(auditLog.auditId, auditId)).run());
+      await database.change((db) => db.delete(auditLog).where(eq(auditLog.auditId, auditId)));
     },
 
     async auditLog(page) {
@@ -103,7 +102,7 @@ export function d1Admin(db: Db): AdminRepo {
         return cursor;
       }
       const before = cursor.value?.[0];
-      const rows = await guarded(() =>
+      const rows = await database.query((db) =>
         db
           .select()
           .from(auditLog)
@@ -117,7 +116,7 @@ export function d1Admin(db: Db): AdminRepo {
 }
 
 /** The row of an act, for the batch that it belongs to. */
-export function insertAudit(db: Db, draft: AuditDraft) {
+export function insertAudit(db: Builders, { auditLog }: Tables, draft: AuditDraft) {
   return db.insert(auditLog).values({
     auditId: draft.auditId,
     actorId: draft.actor,
@@ -129,7 +128,7 @@ export function insertAudit(db: Db, draft: AuditDraft) {
   });
 }
 
-function toAuditRow(row: typeof auditLog.$inferSelect): AuditRow {
+function toAuditRow(row: Tables["auditLog"]["$inferSelect"]): AuditRow {
   return {
     auditId: row.auditId,
     actor: row.actorId,

@@ -1,6 +1,5 @@
-/** The queryable copy of conversations in D1: a user's list, memberships, stored messages. */
+/** The queryable copy of conversations: a user's list, memberships, stored messages. */
 import { and, asc, desc, eq, gt, inArray, isNull, lt, sql } from "drizzle-orm";
-import { conversationMembers, conversations, messages, userReadPointers } from "../../schema/sqlite.ts";
 import {
   ADMIN,
   DIRECT,
@@ -16,34 +15,35 @@ import {
 } from "../domain/records.ts";
 import { ok } from "../protocol/errors.ts";
 import { decodeCursor, encodeCursor } from "./cursor.ts";
-import { changesOf, guarded, idsIn, type Db } from "./d1.ts";
+import type { Database, Tables } from "./database.ts";
 import type { ConversationItem, ConversationRepo } from "./types.ts";
 
-type StoredConversation = typeof conversations.$inferSelect;
-type StoredMember = typeof conversationMembers.$inferSelect;
-type StoredRow = typeof messages.$inferSelect;
+type StoredConversation = Tables["conversations"]["$inferSelect"];
+type StoredMember = Tables["conversationMembers"]["$inferSelect"];
+type StoredRow = Tables["messages"]["$inferSelect"];
 
-/** Conversations over D1. */
-export function d1Conversations(db: Db): ConversationRepo {
+/** Conversations of this database. */
+export function conversationRepo(database: Database): ConversationRepo {
+  const { tables, dialect } = database;
+  const { conversationMembers, conversations, messages, userReadPointers } = tables;
   const items = async (userId: string, conversationIds: readonly string[]): Promise<ConversationItem[]> => {
     if (conversationIds.length === 0) {
       return [];
     }
-    const ids = idsIn(conversationIds);
-    const [conversationRows, memberRows, pointerRows, messageRows] = await guarded(() =>
-      db.batch([
-        db.select().from(conversations).where(inArray(conversations.conversationId, ids)),
-        db
-          .select()
-          .from(conversationMembers)
-          .where(and(eq(conversationMembers.userId, userId), inArray(conversationMembers.conversationId, ids))),
-        db
-          .select()
-          .from(userReadPointers)
-          .where(and(eq(userReadPointers.userId, userId), inArray(userReadPointers.conversationId, ids))),
-        db.select().from(messages).where(newestOf(conversationIds)),
-      ]),
-    );
+    const ids = dialect.list(conversationIds);
+    const [conversationRows, memberRows, pointerRows, messageRows] = await database.queries((db) => [
+      db.select().from(conversations).where(inArray(conversations.conversationId, ids)),
+      db
+        .select()
+        .from(conversationMembers)
+        .where(and(eq(conversationMembers.userId, userId), inArray(conversationMembers.conversationId, ids))),
+      db
+        .select()
+        .from(userReadPointers)
+        .where(and(eq(userReadPointers.userId, userId), inArray(userReadPointers.conversationId, ids))),
+      // Not by `head_seq_id`, which may be ahead while the message itself is still in the queue.
+      db.select().from(messages).where(dialect.newestOf(conversationIds)),
+    ]);
     const members = new Map(memberRows.map((row) => [row.conversationId, row]));
     const pointers = new Map(pointerRows.map((row) => [row.conversationId, row.readSeqId]));
     const newest = new Map(messageRows.map((row) => [row.conversationId, row]));
@@ -57,6 +57,25 @@ export function d1Conversations(db: Db): ConversationRepo {
     });
   };
 
+  const isMember = async (conversationId: string, userId: string): Promise<boolean> => {
+    if (conversationId === WORLD_ROOM_ID) {
+      return true;
+    }
+    const rows = await database.query((db) =>
+      db
+        .select({ role: conversationMembers.role })
+        .from(conversationMembers)
+        .where(
+          and(
+            eq(conversationMembers.conversationId, conversationId),
+            eq(conversationMembers.userId, userId),
+            isNull(conversationMembers.removedAt),
+          ),
+        ),
+    );
+    return rows.length > 0;
+  };
+
   return {
     items,
 
@@ -65,7 +84,7 @@ export function d1Conversations(db: Db): ConversationRepo {
       if (!cursor.ok) {
         return cursor;
       }
-      const keys = await listKeys(db, userId, page.limit + 1, cursor.value);
+      const keys = await listKeys(database, userId, page.limit + 1, cursor.value);
       const shown = keys.slice(0, page.limit);
       const rows = await items(
         userId,
@@ -82,7 +101,7 @@ export function d1Conversations(db: Db): ConversationRepo {
 
     async idsOf(userId, page) {
       const after = page.cursor ?? "";
-      const rows = await guarded(() =>
+      const rows = await database.query((db) =>
         db
           .select({ id: conversationMembers.conversationId })
           .from(conversationMembers)
@@ -104,14 +123,31 @@ export function d1Conversations(db: Db): ConversationRepo {
       return { items: shown, nextCursor: all.length > page.limit ? (shown.at(-1) ?? null) : null };
     },
 
-    async isMember(conversationId, userId) {
+    isMember,
+
+    async setSettings(conversationId, userId, settings) {
+      const muted = settings.muted === undefined ? null : Number(settings.muted);
+      const pinned = settings.pinned === undefined ? null : Number(settings.pinned);
+      const changed = {
+        muted: sql`coalesce(${muted}, ${conversationMembers.muted})`,
+        pinned: sql`coalesce(${pinned}, ${conversationMembers.pinned})`,
+      };
       if (conversationId === WORLD_ROOM_ID) {
+        // A member of the world has no row until there is something to keep; log_id 0 loses to every record of the room.
+        const own = { muted: muted ?? 0, pinned: pinned ?? 0 };
+        const row = { conversationId, userId, role: MEMBER, joinedAt: 0, ...own, logId: 0 };
+        await database.change((db) =>
+          dialect.upsert(conversationMembers, db.insert(conversationMembers).values(row), {
+            key: [conversationMembers.conversationId, conversationMembers.userId],
+            set: changed,
+          }),
+        );
         return true;
       }
-      const rows = await guarded(() =>
+      const met = await database.change((db) =>
         db
-          .select({ role: conversationMembers.role })
-          .from(conversationMembers)
+          .update(conversationMembers)
+          .set(changed)
           .where(
             and(
               eq(conversationMembers.conversationId, conversationId),
@@ -120,36 +156,15 @@ export function d1Conversations(db: Db): ConversationRepo {
             ),
           ),
       );
-      return rows.length > 0;
-    },
-
-    async setSettings(conversationId, userId, settings) {
-      const muted = settings.muted === undefined ? null : Number(settings.muted);
-      const pinned = settings.pinned === undefined ? null : Number(settings.pinned);
-      if (conversationId === WORLD_ROOM_ID) {
-        // A member of the world has no row until there is something to keep; log_id 0 loses to every record of the room.
-        await guarded(() =>
-          db.run(sql`
-            INSERT INTO conversation_members (conversation_id, user_id, role, joined_at, muted, pinned, log_id)
-            VALUES (${conversationId}, ${userId}, 1, 0, coalesce(${muted}, 0), coalesce(${pinned}, 0), 0)
-            ON CONFLICT (conversation_id, user_id) DO UPDATE SET muted = coalesce(${muted}, muted),
-              pinned = coalesce(${pinned}, pinned)`),
-        );
-        return true;
-      }
-      const result = await guarded(() =>
-        db.run(sql`
-          UPDATE conversation_members SET muted = coalesce(${muted}, muted), pinned = coalesce(${pinned}, pinned)
-          WHERE conversation_id = ${conversationId} AND user_id = ${userId} AND removed_at IS NULL`),
-      );
-      return changesOf(result) > 0;
+      // Not met may mean: not changed.
+      return met > 0 || (await isMember(conversationId, userId));
     },
 
     async messages(conversationId, page) {
       const { before, after } = page;
       // From `after` upwards, else the newest below `before`: the range is read from its near end.
       const ascending = after !== undefined;
-      const rows = await guarded(() =>
+      const rows = await database.query((db) =>
         db
           .select()
           .from(messages)
@@ -179,7 +194,7 @@ interface ListKey {
  * list without a row; who has one (pinned, muted) is counted by it.
  */
 function listKeys(
-  db: Db,
+  database: Database,
   userId: string,
   limit: number,
   after: readonly [number, number, string] | readonly (string | number)[] | null,
@@ -189,8 +204,7 @@ function listKeys(
     after === null
       ? sql`true`
       : sql`(k.pinned, c.last_activity_at, c.conversation_id) < (${pinned}, ${activity}, ${id})`;
-  return guarded(() =>
-    db.all<ListKey>(sql`
+  return database.rows<ListKey>(sql`
       SELECT c.conversation_id AS id, k.pinned AS pinned, c.last_activity_at AS activity
       FROM (
         SELECT conversation_id, pinned FROM conversation_members
@@ -201,18 +215,7 @@ function listKeys(
       ) k JOIN conversations c ON c.conversation_id = k.conversation_id
       WHERE c.dismissed_at IS NULL AND ${behind}
       ORDER BY k.pinned DESC, c.last_activity_at DESC, c.conversation_id DESC
-      LIMIT ${limit}`),
-  );
-}
-
-/**
- * The newest stored message of each conversation: `max` over a primary key prefix is one look-up. Not by
- * `head_seq_id`, which may be ahead while the message itself is still in the queue.
- */
-function newestOf(conversationIds: readonly string[]) {
-  const ids = JSON.stringify(conversationIds);
-  return sql`(${messages.conversationId}, ${messages.seqId}) IN (
-    SELECT j.value, (SELECT max(m.seq_id) FROM messages m WHERE m.conversation_id = j.value) FROM json_each(${ids}) j)`;
+      LIMIT ${limit}`);
 }
 
 function toItem(

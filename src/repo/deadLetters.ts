@@ -1,39 +1,42 @@
-/** Dead letters in D1. */
+/** Dead letters. */
 import { count, desc, eq, isNull, lt, sql } from "drizzle-orm";
-import { deadLetters } from "../../schema/sqlite.ts";
 import { ok } from "../protocol/errors.ts";
 import { DEAD_LETTER_QUEUE } from "../protocol/events.ts";
 import { decodeCursor, pageOf } from "./cursor.ts";
-import { guarded, type Db } from "./d1.ts";
+import type { Database, Tables } from "./database.ts";
 import type { DeadLetterRepo, DeadLetterRow } from "./types.ts";
 
-/** Dead letters over D1. */
-export function d1DeadLetters(db: Db): DeadLetterRepo {
+/** Of a column that MySQL indexes. Ids are far shorter, but a poisoned message may say anything. */
+const MAX_MESSAGE_ID_CHARS = 512;
+
+/** Dead letters of this database. */
+export function deadLetterRepo(database: Database): DeadLetterRepo {
+  const { tables, dialect } = database;
+  const { deadLetters } = tables;
   return {
     async add(letter) {
-      await guarded(() =>
-        db
-          .insert(deadLetters)
-          .values({
-            letterId: letter.deadLetterId,
-            queue: letter.queue,
-            messageId: letter.messageId,
-            body: letter.body,
-            attempts: letter.attempts,
-            error: letter.error ?? null,
-            createdAt: letter.createdAt,
-          })
-          .onConflictDoUpdate({
-            target: deadLetters.messageId,
-            set: {
-              // The queue of dead letters stands where nothing told the real one.
-              queue: sql`CASE WHEN excluded.queue = ${DEAD_LETTER_QUEUE} THEN ${deadLetters.queue} ELSE excluded.queue END`,
-              body: sql`excluded.body`,
-              attempts: sql`max(${deadLetters.attempts}, excluded.attempts)`,
-              error: sql`coalesce(excluded.error, ${deadLetters.error})`,
-              replayedAt: null,
-            },
-          }),
+      const row = {
+        letterId: letter.deadLetterId,
+        queue: letter.queue,
+        messageId: letter.messageId.slice(0, MAX_MESSAGE_ID_CHARS),
+        body: letter.body,
+        attempts: letter.attempts,
+        error: letter.error ?? null,
+        createdAt: letter.createdAt,
+      };
+      const queue = dialect.incoming(deadLetters.queue);
+      await database.change((db) =>
+        dialect.upsert(deadLetters, db.insert(deadLetters).values(row), {
+          key: [deadLetters.messageId],
+          set: {
+            // The queue of dead letters stands where nothing told the real one.
+            queue: sql`CASE WHEN ${queue} = ${DEAD_LETTER_QUEUE} THEN ${deadLetters.queue} ELSE ${queue} END`,
+            body: dialect.incoming(deadLetters.body),
+            attempts: dialect.greatest(deadLetters.attempts, dialect.incoming(deadLetters.attempts)),
+            error: sql`coalesce(${dialect.incoming(deadLetters.error)}, ${deadLetters.error})`,
+            replayedAt: sql`NULL`,
+          },
+        }),
       );
     },
 
@@ -43,7 +46,7 @@ export function d1DeadLetters(db: Db): DeadLetterRepo {
         return cursor;
       }
       const before = cursor.value?.[0];
-      const rows = await guarded(() =>
+      const rows = await database.query((db) =>
         db
           .select()
           .from(deadLetters)
@@ -55,16 +58,20 @@ export function d1DeadLetters(db: Db): DeadLetterRepo {
     },
 
     async byId(letterId) {
-      const [row] = await guarded(() => db.select().from(deadLetters).where(eq(deadLetters.letterId, letterId)));
+      const [row] = await database.query((db) =>
+        db.select().from(deadLetters).where(eq(deadLetters.letterId, letterId)),
+      );
       return row === undefined ? null : toRow(row);
     },
 
     async markReplayed(letterId, replayedAt) {
-      await guarded(() => db.update(deadLetters).set({ replayedAt }).where(eq(deadLetters.letterId, letterId)).run());
+      await database.change((db) =>
+        db.update(deadLetters).set({ replayedAt }).where(eq(deadLetters.letterId, letterId)),
+      );
     },
 
     async openCount() {
-      const [row] = await guarded(() =>
+      const [row] = await database.query((db) =>
         db.select({ open: count() }).from(deadLetters).where(isNull(deadLetters.replayedAt)),
       );
       return row?.open ?? 0;
@@ -72,7 +79,7 @@ export function d1DeadLetters(db: Db): DeadLetterRepo {
   };
 }
 
-function toRow(row: typeof deadLetters.$inferSelect): DeadLetterRow {
+function toRow(row: Tables["deadLetters"]["$inferSelect"]): DeadLetterRow {
   const { messageId: _inside, ...shown } = row;
   return shown;
 }

@@ -1,9 +1,8 @@
-/** Who is whose friend, and between whom a block stands, in D1. */
+/** Who is whose friend, and between whom a block stands. */
 import { and, asc, eq, gt, inArray, or, sql } from "drizzle-orm";
-import { blocks, friendships, users } from "../../schema/sqlite.ts";
 import { ok } from "../protocol/errors.ts";
 import { decodeCursor, pageOf } from "./cursor.ts";
-import { guarded, idsIn, type Db } from "./d1.ts";
+import type { Database } from "./database.ts";
 import { isPair } from "./friendRows.ts";
 import type { FriendRepo } from "./types.ts";
 import { toUserRow } from "./users.ts";
@@ -11,7 +10,9 @@ import { toUserRow } from "./users.ts";
 type Reads = "friends" | "areFriends" | "firstFriendIds" | "friendIds" | "friendsAmong" | "blockedAmong";
 
 /** The part of the repository that only reads. */
-export function friendReads(db: Db): Pick<FriendRepo, Reads> {
+export function friendReads(database: Database): Pick<FriendRepo, Reads> {
+  const { tables, dialect } = database;
+  const { blocks, friendships, users } = tables;
   return {
     async friends(userId, page) {
       const cursor = decodeCursor(page.cursor, [""]);
@@ -19,7 +20,7 @@ export function friendReads(db: Db): Pick<FriendRepo, Reads> {
         return cursor;
       }
       const after = cursor.value?.[0];
-      const rows = await guarded(() =>
+      const rows = await database.query((db) =>
         db
           .select({ user: users, since: friendships.createdAt })
           .from(friendships)
@@ -39,14 +40,17 @@ export function friendReads(db: Db): Pick<FriendRepo, Reads> {
     },
 
     async areFriends(userId, otherId) {
-      const rows = await guarded(() =>
-        db.select({ friendId: friendships.friendId }).from(friendships).where(isPair(userId, otherId)),
+      const rows = await database.query((db) =>
+        db
+          .select({ friendId: friendships.friendId })
+          .from(friendships)
+          .where(isPair(tables, userId, otherId)),
       );
       return rows.length > 0;
     },
 
     async friendIds(userId, after, limit) {
-      const rows = await guarded(() =>
+      const rows = await database.query((db) =>
         db
           .select({ friendId: friendships.friendId })
           .from(friendships)
@@ -58,13 +62,11 @@ export function friendReads(db: Db): Pick<FriendRepo, Reads> {
     },
 
     async firstFriendIds(userIds, limit) {
-      const rows = await guarded(() =>
-        db.all<{ user_id: string; friend_id: string }>(sql`
-          SELECT user_id, friend_id FROM (
-            SELECT user_id, friend_id, ROW_NUMBER() OVER (PARTITION BY user_id ORDER BY friend_id) AS place
-            FROM friendships WHERE user_id IN ${idsIn(userIds)})
-          WHERE place <= ${limit} ORDER BY user_id, friend_id`),
-      );
+      const rows = await database.rows<{ user_id: string; friend_id: string }>(sql`
+        SELECT user_id, friend_id FROM (
+          SELECT user_id, friend_id, ROW_NUMBER() OVER (PARTITION BY user_id ORDER BY friend_id) AS place
+          FROM friendships WHERE user_id IN ${dialect.list(userIds)}) ranked
+        WHERE place <= ${limit} ORDER BY user_id, friend_id`);
       const byUser = Map.groupBy(rows, (row) => row.user_id);
       return new Map([...byUser].map(([userId, own]) => [userId, own.map((row) => row.friend_id)]));
     },
@@ -73,11 +75,11 @@ export function friendReads(db: Db): Pick<FriendRepo, Reads> {
       if (otherIds.length === 0) {
         return [];
       }
-      const rows = await guarded(() =>
+      const rows = await database.query((db) =>
         db
           .select({ friendId: friendships.friendId })
           .from(friendships)
-          .where(and(eq(friendships.userId, userId), inArray(friendships.friendId, idsIn(otherIds)))),
+          .where(and(eq(friendships.userId, userId), inArray(friendships.friendId, dialect.list(otherIds)))),
       );
       return rows.map((row) => row.friendId);
     },
@@ -86,8 +88,8 @@ export function friendReads(db: Db): Pick<FriendRepo, Reads> {
       if (otherIds.length === 0) {
         return [];
       }
-      const others = idsIn(otherIds);
-      const rows = await guarded(() =>
+      const others = dialect.list(otherIds);
+      const rows = await database.query((db) =>
         db
           .select()
           .from(blocks)

@@ -1,7 +1,6 @@
 /** Rows of friendship that more than one repository changes. */
 import { and, eq, or, sql, type SQL } from "drizzle-orm";
-import { friendships, outboxEvents } from "../../schema/sqlite.ts";
-import type { Db } from "./d1.ts";
+import type { Builders, Tables } from "./database.ts";
 import { eventBody } from "./outbox.ts";
 
 const FRIEND_EVENTS = "gochat.friend-events";
@@ -12,7 +11,7 @@ export function pairKey(a: string, b: string): string {
 }
 
 /** One of the two rows of a friendship. */
-export function isPair(userId: string, friendId: string): SQL | undefined {
+export function isPair({ friendships }: Tables, userId: string, friendId: string): SQL | undefined {
   return and(eq(friendships.userId, userId), eq(friendships.friendId, friendId));
 }
 
@@ -20,16 +19,23 @@ export function isPair(userId: string, friendId: string): SQL | undefined {
  * The end of a friendship, for a batch: its event, should there be one, and then both rows go.
  * @param userId who ends it
  */
-export function endFriendship(db: Db, userId: string, friendId: string, eventId: string, now: number) {
+export function endFriendship(
+  db: Builders,
+  tables: Tables,
+  userId: string,
+  friendId: string,
+  eventId: string,
+  now: number,
+) {
   const body = eventBody("friend.removed", eventId, now, {
     user_id: userId,
     target_user_id: friendId,
     payload: { user_ids: [userId, friendId] },
   });
   return [
-    db.insert(outboxEvents).select(sql`
+    db.insert(tables.outboxEvents).select(sql`
       SELECT ${eventId}, ${userId}, ${FRIEND_EVENTS}, ${pairKey(userId, friendId)}, ${body}, ${now}
       FROM friendships WHERE user_id = ${userId} AND friend_id = ${friendId}`),
-    db.delete(friendships).where(or(isPair(userId, friendId), isPair(friendId, userId))),
+    db.delete(tables.friendships).where(or(isPair(tables, userId, friendId), isPair(tables, friendId, userId))),
   ] as const;
 }

@@ -1,11 +1,10 @@
-/** Friend requests, friendships and blocks in D1. Each change is one batch that carries its event along. */
+/** Friend requests, friendships and blocks. Each change is one transaction that carries its event along. */
 import { and, desc, eq, lt, sql, type SQL } from "drizzle-orm";
-import { blocks, friendshipRequests, friendships, outboxEvents, users } from "../../schema/sqlite.ts";
 import { err, ok, type Result } from "../protocol/errors.ts";
 import { topicOf } from "../protocol/events.ts";
 import type { FriendRequest, User } from "../protocol/things.ts";
 import { decodeCursor, pageOf } from "./cursor.ts";
-import { changesOf, guarded, type Db, type Statement } from "./d1.ts";
+import { affectedBy, type Builders, type Database, type Statement, type Tables } from "./database.ts";
 import { friendReads } from "./friendReads.ts";
 import { endFriendship, isPair, pairKey } from "./friendRows.ts";
 import { eventBody } from "./outbox.ts";
@@ -14,10 +13,12 @@ import type { FriendRepo, NewFriendRequest, RequestOutcome } from "./types.ts";
 /** A rejected request may be repeated after a day. Source: WIRE "Friends and conversations". */
 const ASK_AGAIN_AFTER_MS = 24 * 60 * 60 * 1000;
 
-type StoredRequest = typeof friendshipRequests.$inferSelect;
+type StoredRequest = Tables["friendshipRequests"]["$inferSelect"];
 
-/** Friends over D1. */
-export function d1Friends(db: Db): FriendRepo {
+/** Friends of this database. */
+export function friendRepo(database: Database): FriendRepo {
+  const { tables } = database;
+  const { blocks, friendshipRequests, friendships, users } = tables;
   return {
     async request(wish) {
       const { targetUserId: target } = wish;
@@ -26,22 +27,23 @@ export function d1Friends(db: Db): FriendRepo {
         return err({ name: "INVALID_INPUT", fields: [{ path: "targetUserId", message: "is yourself" }] });
       }
       const pair = pairKey(me, target);
-      const results = await guarded(() =>
-        db.batch([
-          ...askStatements(db, wish, pair),
-          db.select({ isGuest: users.isGuest }).from(users).where(eq(users.userId, target)),
-          db.select().from(friendships).where(isPair(me, target)),
-          db
-            .select()
-            .from(blocks)
-            .where(and(eq(blocks.userId, me), eq(blocks.blockedUserId, target))),
-          db
-            .select()
-            .from(friendshipRequests)
-            .where(eq(friendshipRequests.pairKey, pair))
-            .orderBy(desc(friendshipRequests.updatedAt)),
-        ]),
-      );
+      const results = await database.atomically((db) => [
+        ...askStatements(db, database, wish, pair),
+        db.select({ isGuest: users.isGuest }).from(users).where(eq(users.userId, target)),
+        db
+          .select()
+          .from(friendships)
+          .where(isPair(tables, me, target)),
+        db
+          .select()
+          .from(blocks)
+          .where(and(eq(blocks.userId, me), eq(blocks.blockedUserId, target))),
+        db
+          .select()
+          .from(friendshipRequests)
+          .where(eq(friendshipRequests.pairKey, pair))
+          .orderBy(desc(friendshipRequests.updatedAt)),
+      ]);
       const [targets, friends, ownBlocks, requests] = results.slice(-4) as [
         { isGuest: number }[],
         unknown[],
@@ -54,29 +56,22 @@ export function d1Friends(db: Db): FriendRepo {
 
     async decide({ requestId, actor, action, eventId, now }) {
       const status = action === "accept" ? "accepted" : "rejected";
-      const update = db
-        .update(friendshipRequests)
-        .set({ status, pendingKey: null, opId: eventId, updatedAt: now })
-        .where(
-          and(
-            eq(friendshipRequests.requestId, requestId),
-            eq(friendshipRequests.targetUserId, actor.userId),
-            eq(friendshipRequests.status, "pending"),
-            eq(friendshipRequests.suppressed, 0),
-          ),
-        );
-      const mine = sql`request_id = ${requestId} AND op_id = ${eventId}`;
-      const [, , , rows] = await guarded(() =>
-        db.batch([
-          update,
-          insertFriendships(db, sql`${mine} AND status = 'accepted'`, now),
-          insertRequestEvent(db, mine, `friend.request.${status}`, actor, eventId, now),
-          db
-            .select()
-            .from(friendshipRequests)
-            .where(and(eq(friendshipRequests.requestId, requestId), eq(friendshipRequests.targetUserId, actor.userId))),
-        ]),
+      const waiting = and(
+        eq(friendshipRequests.requestId, requestId),
+        eq(friendshipRequests.targetUserId, actor.userId),
+        eq(friendshipRequests.status, "pending"),
+        eq(friendshipRequests.suppressed, 0),
       );
+      const mine = sql`request_id = ${requestId} AND op_id = ${eventId}`;
+      const [, , , rows] = await database.atomically((db) => [
+        db.update(friendshipRequests).set({ status, pendingKey: null, opId: eventId, updatedAt: now }).where(waiting),
+        insertFriendships(db, database, sql`${mine} AND status = 'accepted'`, now),
+        insertRequestEvent(db, database, mine, `friend.request.${status}`, actor, eventId, now),
+        db
+          .select()
+          .from(friendshipRequests)
+          .where(and(eq(friendshipRequests.requestId, requestId), eq(friendshipRequests.targetUserId, actor.userId))),
+      ]);
       const row = rows[0];
       if (row === undefined || row.suppressed === 1) {
         return err({ name: "NOT_FOUND" });
@@ -85,7 +80,7 @@ export function d1Friends(db: Db): FriendRepo {
     },
 
     async isWaiting(requestId) {
-      const rows = await guarded(() =>
+      const rows = await database.query((db) =>
         db
           .select({ suppressed: friendshipRequests.suppressed })
           .from(friendshipRequests)
@@ -101,7 +96,7 @@ export function d1Friends(db: Db): FriendRepo {
       }
       const before = cursor.value?.[0];
       const incoming = filter.direction === "incoming";
-      const rows = await guarded(() =>
+      const rows = await database.query((db) =>
         db
           .select()
           .from(friendshipRequests)
@@ -119,11 +114,13 @@ export function d1Friends(db: Db): FriendRepo {
       return ok(pageOf(rows, filter.limit, (row) => [row.requestId], toRequest));
     },
 
-    ...friendReads(db),
+    ...friendReads(database),
 
     async remove(userId, friendId, eventId, now) {
-      const [, deleted] = await guarded(() => db.batch([...endFriendship(db, userId, friendId, eventId, now)]));
-      return changesOf(deleted) > 0;
+      const [, deleted] = await database.atomically((db) => [
+        ...endFriendship(db, tables, userId, friendId, eventId, now),
+      ]);
+      return affectedBy(deleted) > 0;
     },
   };
 }
@@ -132,7 +129,14 @@ export function d1Friends(db: Db): FriendRepo {
  * Asking, as one transaction. First a waiting request of the other side becomes a friendship; then, unless that made
  * them friends, a new request is written. The unique `pending_key` makes the second of two simultaneous requests find the first.
  */
-function askStatements(db: Db, wish: NewFriendRequest, pair: string): [Statement, ...Statement[]] {
+function askStatements(
+  db: Builders,
+  database: Database,
+  wish: NewFriendRequest,
+  pair: string,
+): [Statement, ...Statement[]] {
+  const { dialect } = database;
+  const { friendshipRequests } = database.tables;
   const { requester, targetUserId: target, eventId, now } = wish;
   const me = requester.userId;
   const mine = sql`pair_key = ${pair} AND op_id = ${eventId}`;
@@ -147,9 +151,8 @@ function askStatements(db: Db, wish: NewFriendRequest, pair: string): [Statement
     .update(friendshipRequests)
     .set({ suppressed: 0, opId: eventId, updatedAt: now })
     .where(sql`pending_key = ${pair} AND requester_id = ${me} AND suppressed = 1 AND NOT ${blockedByTarget}`);
-  const ask = db
-    .insert(friendshipRequests)
-    .select(
+  const ask = dialect.keepFirst(
+    db.insert(friendshipRequests).select(
       sql`SELECT ${wish.requestId}, ${me}, u.user_id, ${wish.message ?? null}, 'pending', ${pair}, ${pair},
       ${blockedByTarget}, ${eventId}, ${now}, ${now}
     FROM users u
@@ -157,18 +160,27 @@ function askStatements(db: Db, wish: NewFriendRequest, pair: string): [Statement
       AND NOT EXISTS (SELECT 1 FROM friendships WHERE user_id = ${me} AND friend_id = ${target})
       AND NOT EXISTS (SELECT 1 FROM friendship_requests r WHERE r.pair_key = ${pair} AND r.requester_id = ${me}
         AND r.status = 'rejected' AND r.updated_at > ${now - ASK_AGAIN_AFTER_MS})`,
-    )
-    .onConflictDoNothing({ target: friendshipRequests.pendingKey });
+    ),
+    [friendshipRequests.pendingKey],
+  );
   const news = sql`${mine} AND status = 'pending' AND suppressed = 0`;
   return [
     acceptCrossing,
-    insertFriendships(db, sql`${mine} AND status = 'accepted'`, now),
-    insertRequestEvent(db, sql`${mine} AND status = 'accepted'`, "friend.request.accepted", requester, eventId, now),
+    insertFriendships(db, database, sql`${mine} AND status = 'accepted'`, now),
+    insertRequestEvent(
+      db,
+      database,
+      sql`${mine} AND status = 'accepted'`,
+      "friend.request.accepted",
+      requester,
+      eventId,
+      now,
+    ),
     unhide,
     ask,
-    insertRequestEvent(db, news, "friend.request.sent", requester, eventId, now),
+    insertRequestEvent(db, database, news, "friend.request.sent", requester, eventId, now),
     // What a push service would tell a target who is away.
-    insertRequestEvent(db, news, "friend.request.new", requester, `${eventId}.new`, now),
+    insertRequestEvent(db, database, news, "friend.request.new", requester, `${eventId}.new`, now),
   ];
 }
 
@@ -196,14 +208,15 @@ function outcomeOf(
 }
 
 /** Both rows of the friendship of the request that `where` picks; nothing when it picks none. */
-function insertFriendships(db: Db, where: SQL, now: number) {
-  return db
-    .insert(friendships)
-    .select(
+function insertFriendships(db: Builders, { tables, dialect }: Database, where: SQL, now: number): Statement {
+  const { friendships } = tables;
+  return dialect.keepFirst(
+    db.insert(friendships).select(
       sql`SELECT requester_id, target_user_id, ${now} FROM friendship_requests WHERE ${where}
         UNION ALL SELECT target_user_id, requester_id, ${now} FROM friendship_requests WHERE ${where}`,
-    )
-    .onConflictDoNothing();
+    ),
+    [friendships.userId, friendships.friendId],
+  );
 }
 
 /**
@@ -211,7 +224,8 @@ function insertFriendships(db: Db, where: SQL, now: number) {
  * one it is becomes known only inside the transaction; a merge patch leaves out what is NULL, as the wire does.
  */
 function insertRequestEvent(
-  db: Db,
+  db: Builders,
+  { tables, dialect }: Database,
   where: SQL,
   type: `friend.request.${"sent" | "accepted" | "rejected" | "new"}`,
   actor: User,
@@ -222,14 +236,13 @@ function insertRequestEvent(
   const withActor = type === "friend.request.sent" || type === "friend.request.accepted";
   const payload = withActor ? { user: actor } : {};
   const frame = eventBody(type, eventId, now, { user_id: actor.userId, payload });
-  return db.insert(outboxEvents).select(sql`
-    SELECT ${eventId}, ${actor.userId}, ${topicOf(type)}, pair_key,
-      json_patch(${frame}, json_object(
-        'target_user_id', CASE WHEN requester_id = ${actor.userId} THEN target_user_id ELSE requester_id END,
-        'payload', json_object('request', json_object('requestId', request_id, 'requesterId', requester_id,
-          'targetUserId', target_user_id, 'message', message, 'status', status, 'createdAt', created_at,
-          'updatedAt', updated_at)))),
-      ${now}
+  const patch = sql`json_object(
+    'target_user_id', CASE WHEN requester_id = ${actor.userId} THEN target_user_id ELSE requester_id END,
+    'payload', json_object('request', json_object('requestId', request_id, 'requesterId', requester_id,
+      'targetUserId', target_user_id, 'message', message, 'status', status, 'createdAt', created_at,
+      'updatedAt', updated_at)))`;
+  return db.insert(tables.outboxEvents).select(sql`
+    SELECT ${eventId}, ${actor.userId}, ${topicOf(type)}, pair_key, ${dialect.mergeJson(frame, patch)}, ${now}
     FROM friendship_requests WHERE ${where}`);
 }
 

@@ -1,14 +1,14 @@
 /** Events that began in SQL and wait for the bus. */
 import { asc, count, eq, inArray, min } from "drizzle-orm";
-import { outboxEvents } from "../../schema/sqlite.ts";
-import { guarded, idsIn, type Db } from "./d1.ts";
+import type { Database } from "./database.ts";
 import type { OutboxRepo } from "./types.ts";
 
-/** The outbox over D1. */
-export function d1Outbox(db: Db): OutboxRepo {
+/** The outbox of this database. */
+export function outboxRepo(database: Database): OutboxRepo {
+  const { outboxEvents } = database.tables;
   return {
     pending(ownerId, limit) {
-      return guarded(() =>
+      return database.query((db) =>
         db
           .select({
             eventId: outboxEvents.eventId,
@@ -25,12 +25,13 @@ export function d1Outbox(db: Db): OutboxRepo {
 
     async published(eventIds) {
       if (eventIds.length > 0) {
-        await guarded(() => db.delete(outboxEvents).where(inArray(outboxEvents.eventId, idsIn(eventIds))));
+        const ids = database.dialect.list(eventIds);
+        await database.change((db) => db.delete(outboxEvents).where(inArray(outboxEvents.eventId, ids)));
       }
     },
 
     async backlog() {
-      const rows = await guarded(() =>
+      const rows = await database.query((db) =>
         db.select({ waiting: count(), oldestAt: min(outboxEvents.createdAt) }).from(outboxEvents),
       );
       const row = rows[0];

@@ -1,6 +1,6 @@
 /**
  * What the rest of the Worker asks of SQL. Expected failures come back as values; a method throws `SqlUnavailable`
- * (src/repo/d1.ts) when the database does not answer, which the edge maps to UNAVAILABLE. All times are epoch milliseconds.
+ * (src/repo/failures.ts) when the database does not answer, which the edge maps to UNAVAILABLE. All times are epoch milliseconds.
  */
 import type { ConversationState, Role, RoomRecord, StoredMessage } from "../domain/records.ts";
 import type { Result } from "../protocol/errors.ts";

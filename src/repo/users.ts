@@ -1,61 +1,69 @@
-/** Accounts in D1. */
+/** Accounts. */
 import { and, asc, eq, gt, gte, inArray, isNull, lt, or, sql, type SQL } from "drizzle-orm";
-import { conversations, outboxEvents, users } from "../../schema/sqlite.ts";
+import type { SQLiteColumn } from "drizzle-orm/sqlite-core";
 import { WORLD_ROOM_ID } from "../domain/records.ts";
 import { err, ok, type Fault, type Result } from "../protocol/errors.ts";
 import { decodeCursor, pageOf } from "./cursor.ts";
-import { changesOf, guarded, idsIn, runBatch, violatedColumn, type Db } from "./d1.ts";
+import type { Builders, Database, Dialect, Tables } from "./database.ts";
+import { violatedIndex } from "./failures.ts";
 import { eventBody } from "./outbox.ts";
 import type { UserRepo, UserRow } from "./types.ts";
 
 /** The columns as Drizzle answers them. */
-export type StoredUser = typeof users.$inferSelect;
+export type StoredUser = Tables["users"]["$inferSelect"];
 
-/** Users over D1. */
-export function d1Users(db: Db): UserRepo {
+/** Accounts of this database. */
+export function userRepo(database: Database): UserRepo {
+  const { conversations, outboxEvents, users } = database.tables;
   const byId = async (userId: string): Promise<UserRow | null> => {
-    const [row] = await guarded(() => db.select().from(users).where(eq(users.userId, userId)).limit(1));
+    const [row] = await database.query((db) => db.select().from(users).where(eq(users.userId, userId)).limit(1));
     return row === undefined ? null : toUserRow(row);
   };
   return {
     byId,
 
     async create(user) {
-      const insert = db.insert(users).values({
-        userId: user.userId,
+      const { userId, eventId, now } = user;
+      const row = {
+        userId,
         ...loginColumns(user.username, user.email),
         passwordHash: user.passwordHash,
         ...displayNameColumns(user.displayName),
         isGuest: user.isGuest ? 1 : 0,
-        createdAt: user.now,
-        updatedAt: user.now,
-      });
-      // Everybody is in the world room by rule; its member count is the number of accounts.
-      const count = db
-        .update(conversations)
-        .set({ memberCount: sql`${conversations.memberCount} + 1` })
-        .where(eq(conversations.conversationId, WORLD_ROOM_ID));
-      const { userId, eventId, now } = user;
-      const welcome = db.insert(outboxEvents).values({
+        createdAt: now,
+        updatedAt: now,
+      };
+      const welcome = {
         eventId,
         ownerId: userId,
         topic: "gochat.notifications",
         eventKey: userId,
         body: eventBody("welcome", eventId, now, { user_id: userId, payload: {} }),
         createdAt: now,
-      });
-      const taken = await takenField(() => runBatch(db, [insert, count, welcome]));
+      };
+      const taken = await takenField(() =>
+        database.atomically((db) => [
+          db.insert(users).values(row),
+          db.insert(outboxEvents).values(welcome),
+          // Everybody is in the world room by rule; its member count is the number of accounts. Last, since everybody who
+          // registers wants this row.
+          db
+            .update(conversations)
+            .set({ memberCount: sql`${conversations.memberCount} + 1` })
+            .where(eq(conversations.conversationId, WORLD_ROOM_ID)),
+        ]),
+      );
       if (!taken.ok) {
         return taken;
       }
-      return found(await byId(user.userId));
+      return found(await byId(userId));
     },
 
     async findByLogin(login) {
       const name = login.toLowerCase();
       // A user name holds no "@", so a text is one or the other.
       const column = name.includes("@") ? users.emailLower : users.usernameLower;
-      const [row] = await guarded(() => db.select().from(users).where(eq(column, name)).limit(1));
+      const [row] = await database.query((db) => db.select().from(users).where(eq(column, name)).limit(1));
       return row === undefined ? null : toUserRow(row);
     },
 
@@ -63,46 +71,37 @@ export function d1Users(db: Db): UserRepo {
       if (userIds.length === 0) {
         return [];
       }
-      const rows = await guarded(() =>
-        db
-          .select()
-          .from(users)
-          .where(inArray(users.userId, idsIn(userIds))),
-      );
+      const ids = database.dialect.list(userIds);
+      const rows = await database.query((db) => db.select().from(users).where(inArray(users.userId, ids)));
       return rows.map(toUserRow);
     },
 
     async after(userId, limit) {
-      const rows = await guarded(() =>
+      const rows = await database.query((db) =>
         db.select().from(users).where(gt(users.userId, userId)).orderBy(asc(users.userId)).limit(limit),
       );
       return rows.map(toUserRow);
     },
 
     async updateProfile(userId, change, eventId, now) {
-      const update = db
-        .update(users)
-        .set({
-          ...(change.displayName === undefined ? {} : displayNameColumns(change.displayName)),
-          ...(change.avatarUrl === undefined ? {} : { avatarUrl: change.avatarUrl }),
-          // An empty text is no text.
-          ...(change.bio === undefined ? {} : { bio: change.bio === "" ? null : change.bio }),
-          updatedAt: now,
-        })
-        .where(eq(users.userId, userId));
-      const [, , rows] = await guarded(() =>
-        db.batch([
-          update,
-          insertProfileEvent(db, userId, eventId, now),
-          db.select().from(users).where(eq(users.userId, userId)),
-        ]),
-      );
+      const set = {
+        ...(change.displayName === undefined ? {} : displayNameColumns(change.displayName)),
+        ...(change.avatarUrl === undefined ? {} : { avatarUrl: change.avatarUrl }),
+        // An empty text is no text.
+        ...(change.bio === undefined ? {} : { bio: change.bio === "" ? null : change.bio }),
+        updatedAt: now,
+      };
+      const [, , rows] = await database.atomically((db) => [
+        db.update(users).set(set).where(eq(users.userId, userId)),
+        insertProfileEvent(db, database, userId, eventId, now),
+        db.select().from(users).where(eq(users.userId, userId)),
+      ]);
       const [row] = rows;
       return found(row === undefined ? null : toUserRow(row));
     },
 
     async seen(userId, lastSeenAt) {
-      await guarded(() =>
+      await database.change((db) =>
         db
           .update(users)
           .set({ lastSeenAt })
@@ -111,28 +110,32 @@ export function d1Users(db: Db): UserRepo {
     },
 
     async upgradeGuest(userId, upgrade, now) {
-      const update = db
-        .update(users)
-        .set({
-          ...loginColumns(upgrade.username, upgrade.email),
-          ...(upgrade.displayName === undefined ? {} : displayNameColumns(upgrade.displayName)),
-          passwordHash: upgrade.passwordHash,
-          isGuest: 0,
-          updatedAt: now,
-        })
-        .where(and(eq(users.userId, userId), eq(users.isGuest, 1)));
-      const done = await takenField(() => runBatch(db, [update]));
+      const set = {
+        ...loginColumns(upgrade.username, upgrade.email),
+        ...(upgrade.displayName === undefined ? {} : displayNameColumns(upgrade.displayName)),
+        passwordHash: upgrade.passwordHash,
+        isGuest: 0,
+        updatedAt: now,
+      };
+      const done = await takenField(() =>
+        database.change((db) =>
+          db
+            .update(users)
+            .set(set)
+            .where(and(eq(users.userId, userId), eq(users.isGuest, 1))),
+        ),
+      );
       if (!done.ok) {
         return done;
       }
-      if (changesOf(done.value[0]) === 0) {
+      if (done.value === 0) {
         return err({ name: "CONFLICT", detail: "not a guest" });
       }
       return found(await byId(userId));
     },
 
     async replaceHash(userId, oldHash, newHash, now) {
-      await guarded(() =>
+      await database.change((db) =>
         db
           .update(users)
           .set({ passwordHash: newHash, updatedAt: now })
@@ -147,7 +150,7 @@ export function d1Users(db: Db): UserRepo {
       }
       const low = prefix.toLowerCase();
       const after = cursor.value?.[0];
-      const rows = await guarded(() =>
+      const find = (db: Builders) =>
         db
           .select()
           .from(users)
@@ -160,22 +163,27 @@ export function d1Users(db: Db): UserRepo {
             ),
           )
           .orderBy(asc(users.usernameLower))
-          .limit(page.limit + 1),
-      );
+          .limit(page.limit + 1);
+      const rows = await database.query(find, "recent");
       return ok(pageOf(rows, page.limit, (row) => [row.usernameLower], toUserRow));
     },
   };
 }
 
 /** The event with the profile as the update before it left it; a merge patch leaves out what is NULL, as the wire does. */
-function insertProfileEvent(db: Db, userId: string, eventId: string, now: number) {
+function insertProfileEvent(
+  db: Builders,
+  { tables, dialect }: { tables: Tables; dialect: Dialect },
+  userId: string,
+  eventId: string,
+  now: number,
+) {
   const frame = eventBody("user.profile.updated", eventId, now, { user_id: userId });
-  return db.insert(outboxEvents).select(sql`
-    SELECT ${eventId}, user_id, 'gochat.user-events', user_id,
-      json_patch(${frame}, json_object('payload', json_object('user', json_object('userId', user_id, 'username', username,
-        'displayName', display_name, 'avatarUrl', avatar_url, 'bio', bio,
-        'isGuest', json(CASE is_guest WHEN 1 THEN 'true' ELSE 'false' END), 'role', role, 'createdAt', created_at)))),
-      ${now}
+  const patch = sql`json_object('payload', json_object('user', json_object('userId', user_id, 'username', username,
+    'displayName', display_name, 'avatarUrl', avatar_url, 'bio', bio, 'isGuest', ${dialect.jsonBoolean(sql`is_guest = 1`)},
+    'role', role, 'createdAt', created_at)))`;
+  return db.insert(tables.outboxEvents).select(sql`
+    SELECT ${eventId}, user_id, 'gochat.user-events', user_id, ${dialect.mergeJson(frame, patch)}, ${now}
     FROM users WHERE user_id = ${userId}`);
 }
 
@@ -197,10 +205,7 @@ export function toUserRow(row: StoredUser): UserRow {
 }
 
 /** A range instead of LIKE: it uses the index, and `%` or `_` in a search are ordinary characters. */
-export function beginsWith(
-  column: typeof users.usernameLower | typeof users.displayNameLower | typeof users.emailLower,
-  prefix: string,
-): SQL | undefined {
+export function beginsWith(column: SQLiteColumn, prefix: string): SQL | undefined {
   return and(gte(column, prefix), lt(column, `${prefix}\u{10FFFF}`));
 }
 
@@ -220,10 +225,10 @@ function found(row: UserRow | null): Result<UserRow> {
   return row === null ? err({ name: "USER_NOT_FOUND" }) : ok(row);
 }
 
-/** The request field behind each unique column. */
-const FIELD_OF_COLUMN: Readonly<Record<string, string>> = {
-  "users.username_lower": "username",
-  "users.email_lower": "email",
+/** The request field behind each unique index. */
+const FIELD_OF_INDEX: Readonly<Record<string, string>> = {
+  users_username_lower: "username",
+  users_email_lower: "email",
 };
 
 /** Runs a write and turns a violated unique index into CONFLICT with the field's name. */
@@ -231,7 +236,7 @@ async function takenField<T>(write: () => Promise<T>): Promise<Result<T>> {
   try {
     return ok(await write());
   } catch (error) {
-    const path = FIELD_OF_COLUMN[violatedColumn(error) ?? ""];
+    const path = FIELD_OF_INDEX[violatedIndex(error) ?? ""];
     if (path === undefined) {
       throw error;
     }

@@ -1,6 +1,6 @@
 import { beforeEach, describe, it } from "vitest";
 import { resetBreakers } from "../telemetry/breaker.ts";
-import { guarded, SqlUnavailable, violatedColumn } from "./d1.ts";
+import { guarded, SqlUnavailable, violatedIndex } from "./failures.ts";
 
 beforeEach(resetBreakers);
 
@@ -45,13 +45,13 @@ describe("errors of D1", () => {
   });
 
   it("names the column of a violated unique index, from the causes only", ({ expect }) => {
-    expect(violatedColumn(wrapped("D1_ERROR: UNIQUE constraint failed: users.email_lower: SQLITE_CONSTRAINT"))).toBe(
-      "users.email_lower",
+    expect(violatedIndex(wrapped("D1_ERROR: UNIQUE constraint failed: users.email_lower: SQLITE_CONSTRAINT"))).toBe(
+      "users_email_lower",
     );
-    expect(violatedColumn(wrapped("D1_ERROR: something", "UNIQUE constraint failed: users.email_lower"))).toBeNull();
-    expect(violatedColumn("UNIQUE constraint failed: users.email_lower")).toBeNull();
+    expect(violatedIndex(wrapped("D1_ERROR: something", "UNIQUE constraint failed: users.email_lower"))).toBeNull();
+    expect(violatedIndex("UNIQUE constraint failed: users.email_lower")).toBeNull();
     const cycle = new Error("round");
     cycle.cause = cycle;
-    expect(violatedColumn(cycle)).toBeNull();
+    expect(violatedIndex(cycle)).toBeNull();
   });
 });

@@ -1,0 +1,57 @@
+/** A MySQL database of the test's own, behind a bridge of its own. */
+import { randomUUID } from "node:crypto";
+import type { Client } from "@planetscale/database";
+import { applyMysqlMigrations } from "../../../scripts/start/mysqlMigrations.ts";
+import { planetscaleClient } from "../../../src/repo/planetscale.ts";
+import { serviceUrl } from "./addresses.ts";
+import { bridgeWith } from "./bridge.ts";
+
+/** With everything in it that a URL cannot hold as it is. */
+const PASSWORD = "p@ss: wörd%2F";
+
+export interface TestMysql {
+  /** As PLANETSCALE_URL is. */
+  readonly url: string;
+  readonly client: Client;
+  /** Every statement that `client` has sent, as the database got it. */
+  readonly statements: string[];
+  dispose(): Promise<void>;
+}
+
+/** With all migrations applied. */
+export async function ownMysql(): Promise<TestMysql> {
+  const name = `gochat_${randomUUID().replaceAll("-", "")}`;
+  const address = new URL(serviceUrl("MYSQL_URL"));
+  const maker = await bridgeInFrontOf(address);
+  await planetscaleClient(maker.url).execute(
+    `create database ${name} character set utf8mb4 collate utf8mb4_general_ci`,
+  );
+  await maker.stop();
+  address.pathname = `/${name}`;
+  const bridge = await bridgeInFrontOf(address);
+  await applyMysqlMigrations(bridge.url);
+  const statements: string[] = [];
+  const client = planetscaleClient(bridge.url, (input, init) => {
+    statements.push(queryIn(init?.body));
+    return fetch(input, init);
+  });
+  return {
+    url: bridge.url,
+    client,
+    statements,
+    async dispose() {
+      await client.execute(`drop database ${name}`);
+      await bridge.stop();
+    },
+  };
+}
+
+async function bridgeInFrontOf(address: URL): Promise<{ url: string; stop(): Promise<void> }> {
+  const bridge = await bridgeWith({ MYSQL_URL: address.href, BRIDGE_SQL_USERS: `app:${PASSWORD}` });
+  return { url: bridge.url.replace("//", `//app:${encodeURIComponent(PASSWORD)}@`), stop: () => bridge.stop() };
+}
+
+function queryIn(body: unknown): string {
+  const parsed: unknown = typeof body === "string" ? JSON.parse(body) : undefined;
+  return typeof parsed === "object" && parsed !== null && "query" in parsed ? String(parsed.query) : "";
+}
