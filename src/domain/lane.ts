@@ -50,6 +50,11 @@ export class Lane<Item> {
     return this.#waiting.splice(0);
   }
 
+  /** What is in the air. */
+  get flying(): readonly Item[] {
+    return this.#flying;
+  }
+
   get idle(): boolean {
     return this.#flying.length === 0 && this.#waiting.length === 0;
   }

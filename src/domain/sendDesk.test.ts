@@ -14,7 +14,7 @@ const usual: SendLimits = {
 };
 const unlimited: SendLimits = { ...usual, sends: plenty, world: plenty };
 
-function stored(conversationId: string, { clientMsgId }: SendCommand): StoredMessage {
+function stored(conversationId: string, { clientMsgId }: Pick<SendCommand, "clientMsgId">): StoredMessage {
   return {
     messageId: `m-${clientMsgId}`,
     conversationId,
@@ -44,6 +44,7 @@ class Harness {
           this.flights.push({ room, keys: sends.map((send) => send.clientMsgId) });
           this.#inAir.set(room, sends);
         },
+        taken: (ticket) => this.answers.push(`${ticket} sending`),
         answer: (ticket, _room, _send, outcome) => {
           const text = outcome.ok ? "sent" : `${outcome.fault.name} ${outcome.fault.retryAfterMs ?? ""}`.trimEnd();
           this.answers.push(`${ticket} ${text}`);
@@ -68,6 +69,18 @@ class Harness {
       this.desk.submit(key, room, command, this.now);
     }
     return this;
+  }
+
+  /** The bus takes the flight in the air. */
+  take(room = ROOM): this {
+    this.#inAir.delete(room);
+    this.desk.taken(room, this.now);
+    return this;
+  }
+
+  /** What the bus had is answered; false: nobody waited for it. */
+  settle(key: string, outcome: Result<StoredMessage> = ok(stored(ROOM, { clientMsgId: key })), room = ROOM): boolean {
+    return this.desk.settle(room, key, outcome, this.now);
   }
 
   /** The flight in the air comes back, everything in it accepted unless `of` says otherwise. */
@@ -279,5 +292,93 @@ describe("a clock that goes back", () => {
     expect(desk.heard()).toEqual(["b UNAVAILABLE 1000"]);
     desk.pass(1_000).send("b");
     expect(desk.flownTo.at(-1)).toBe(`${ROOM}: b`);
+  });
+});
+
+describe("a flight that the bus takes", () => {
+  it("lets the next one leave at once; each send hears `sending`, then its answer", ({ expect }) => {
+    const desk = new Harness(usual).send("a", "b", "c").take().take();
+    expect(desk.flownTo).toEqual([`${ROOM}: a`, `${ROOM}: b c`]);
+    expect(desk.heard()).toEqual(["a sending", "b sending", "c sending"]);
+    expect([desk.settle("a"), desk.settle("b"), desk.settle("c", err({ name: "PERMISSION_DENIED" }))]).toEqual([
+      true,
+      true,
+      true,
+    ]);
+    expect(desk.heard()).toEqual(["a sent", "b sent", "c PERMISSION_DENIED"]);
+  });
+
+  it("is answered once, however often the bus brings the answer", ({ expect }) => {
+    const desk = new Harness(usual).send("a").take();
+    expect([desk.settle("a"), desk.settle("a"), desk.settle("never sent")]).toEqual([true, false, false]);
+    expect(desk.heard()).toEqual(["a sending", "a sent"]);
+  });
+
+  it("says `sending` before `sent`, also when the answer is there before the bus has confirmed", ({ expect }) => {
+    const desk = new Harness(usual).send("a", "b");
+    expect(desk.settle("a")).toBe(true);
+    expect(desk.heard()).toEqual([]);
+    desk.take();
+    expect(desk.heard()).toEqual(["a sending", "a sent"]);
+    // The same when it looked as if the bus had not taken it.
+    expect(desk.settle("b")).toBe(true);
+    desk.lose();
+    expect(desk.heard()).toEqual(["b sent"]);
+    expect(desk.send("c").flownTo.at(-1)).toBe(`${ROOM}: c`);
+  });
+
+  it("answers everybody who waits for a send that was repeated", ({ expect }) => {
+    const desk = new Harness(usual).send("a").take().send("a").take();
+    desk.heard();
+    expect(desk.settle("a")).toBe(true);
+    expect(desk.heard()).toEqual(["a sent", "a sent"]);
+    expect(desk.settle("a")).toBe(false);
+  });
+
+  it("holds back what comes behind, when the bus did not take it", ({ expect }) => {
+    const desk = new Harness(usual).send("a", "b").lose();
+    expect(desk.heard()).toEqual(["a UNAVAILABLE 1000", "b UNAVAILABLE 1000"]);
+    desk.send("b");
+    expect(desk.heard()).toEqual(["b UNAVAILABLE 1000"]);
+    desk.send("a").send("b").take().take();
+    expect(desk.flownTo).toEqual([`${ROOM}: a`, `${ROOM}: a`, `${ROOM}: b`]);
+  });
+
+  it("holds back what comes behind one that did not reach its room", ({ expect }) => {
+    const desk = new Harness(usual).send("a").take();
+    desk.settle("a", err({ name: "UNAVAILABLE", retryAfterMs: 2_000 }));
+    desk.send("b");
+    expect(desk.heard()).toEqual(["a sending", "a UNAVAILABLE 2000", "b UNAVAILABLE 2000"]);
+    expect(desk.send("a").flownTo.at(-1)).toBe(`${ROOM}: a`);
+  });
+
+  it("may be waited for no longer, by one of those who do", ({ expect }) => {
+    const desk = new Harness(usual).send("a").take();
+    desk.heard();
+    desk.desk.giveUp(ROOM, "a", "somebody else");
+    expect(desk.heard()).toEqual([]);
+    desk.desk.giveUp(ROOM, "a", "a");
+    desk.desk.giveUp(ROOM, "a", "a");
+    expect(desk.heard()).toEqual(["a UNAVAILABLE 1000"]);
+    expect(desk.settle("a")).toBe(false);
+  });
+
+  it("is bounded: what waits for too long makes room, else the next is refused", ({ expect }) => {
+    const keys = Array.from({ length: 1_000 }, (_, n) => `k${n}`);
+    const desk = new Harness({ ...unlimited, lane: { flight: 1_000, waiting: 1_000 } })
+      .send(...keys)
+      .take()
+      .take();
+    expect(desk.heard()).toHaveLength(1_000);
+    desk.send("one more");
+    expect(desk.heard()).toEqual(["one more RATE_LIMITED 1000"]);
+    desk.pass(30_000).send("k5").take();
+    expect(desk.heard()).toEqual(["k5 sending"]);
+    desk.pass(30_000).send("one more").take();
+    const heard = desk.heard();
+    expect(heard).toHaveLength(1_000);
+    expect(heard.slice(0, 2)).toEqual(["k0 UNAVAILABLE 1000", "k1 UNAVAILABLE 1000"]);
+    expect(heard.at(-1)).toBe("one more sending");
+    expect(desk.settle("k5")).toBe(true);
   });
 });

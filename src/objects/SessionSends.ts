@@ -7,8 +7,10 @@ import { messageFor, WORLD_ROOM_ID, type StoredMessage } from "../domain/records
 import { SEND_LANE, SendDesk } from "../domain/sendDesk.ts";
 import type { SessionHeads } from "../domain/sessionHeads.ts";
 import { presentConversation } from "../http/present.ts";
+import { busOf } from "../bus/index.ts";
 import { systemClock } from "../platform/clock.ts";
 import { faultOfThrown } from "../platform/failures.ts";
+import type { LandedSend } from "../platform/rpc.ts";
 import type { Settings } from "../platform/settings.ts";
 import { roomOf, shardOf } from "../platform/stubs.ts";
 import { ERRORS, ok, type Fault, type Result } from "../protocol/errors.ts";
@@ -24,6 +26,9 @@ const ECHO_MEMORY = 256;
 /** A room that took sends without an answer is asked for its head after this time, and so often if it cannot be reached. */
 const TELL_AFTER_MS = 1_000;
 const TELL_TRIES = 5;
+
+/** A REST call through the bus waits so long for its message, and is then told to ask again: the same key finds it. */
+const REST_WAIT_MS = 10_000;
 
 /** Who waits for the answer to a send: a socket, or a REST call. */
 export type Ticket = {
@@ -64,7 +69,11 @@ export class SessionSends {
     this.#desk = new SendDesk<Ticket>(
       { sends, world: worldSends, lane: SEND_LANE },
       {
-        append: (conversationId, batch) => void this.#append(conversationId, batch),
+        append: (conversationId, batch) =>
+          void (parts.settings.upstream === "topic"
+            ? this.#produce(conversationId, batch)
+            : this.#append(conversationId, batch)),
+        taken: (ticket, conversationId, command) => this.#taken(ticket, conversationId, command),
         answer: (ticket, conversationId, command, outcome) => this.#answer(ticket, conversationId, command, outcome),
       },
       systemClock.now(),
@@ -91,6 +100,57 @@ export class SessionSends {
       if (conversationId !== WORLD_ROOM_ID) {
         this.#tellHeadSoon(conversationId, TELL_TRIES);
       }
+    }
+  }
+
+  /** `UPSTREAM=topic`: the bus has the sends first, by conversation; its consumer brings the answers (`landed`). */
+  async #produce(conversationId: string, batch: SendCommand[]): Promise<void> {
+    const { env, userId } = this.#parts;
+    try {
+      const records = batch.map((command) => ({ key: conversationId, body: { conversationId, command } }));
+      await busOf(env).publish("gochat.messages.upstream", records);
+      this.#desk.taken(conversationId, systemClock.now());
+    } catch (error) {
+      log("warn", "sends did not reach the bus", { userId, conversationId, error: describeError(error) });
+      this.#desk.landed(conversationId, "failed", systemClock.now());
+    }
+  }
+
+  #taken(ticket: Ticket, conversationId: string, { clientMsgId }: SendCommand): void {
+    const { socket, ref, resolve } = ticket;
+    if (socket !== undefined) {
+      const data = { clientMsgId, conversationId, status: "sending", ...(ref === undefined ? {} : { ref }) } as const;
+      this.#parts.sockets.send([socket], { type: "message-ack", data });
+    }
+    if (resolve !== undefined) {
+      setTimeout(() => this.#desk.giveUp(conversationId, clientMsgId, ticket), REST_WAIT_MS);
+    }
+  }
+
+  /** What became of sends that went through the bus. Any of them may come again, or after this object has forgotten who waits. */
+  landed(conversationId: string, outcomes: readonly LandedSend[]): void {
+    const now = systemClock.now();
+    for (const { clientMsgId, outcome } of outcomes) {
+      if (!this.#desk.settle(conversationId, clientMsgId, outcome, now)) {
+        this.#tellAll(conversationId, clientMsgId, outcome);
+      }
+    }
+  }
+
+  /** Nobody knows any more which socket asked: all are told, and clients know their own keys. */
+  #tellAll(conversationId: string, clientMsgId: string, outcome: Result<StoredMessage>): void {
+    const { sockets, refuse } = this.#parts;
+    for (const socket of sockets.all()) {
+      if (outcome.ok) {
+        const { messageId, seqId, createdAt } = outcome.value;
+        const data = { clientMsgId, conversationId, status: "sent", messageId, seqId, createdAt } as const;
+        sockets.send([socket], { type: "message-ack", data });
+      } else {
+        refuse(socket, outcome.fault, undefined, { clientMsgId, conversationId });
+      }
+    }
+    if (outcome.ok) {
+      this.#acknowledge({ at: systemClock.now() }, outcome.value);
     }
   }
 

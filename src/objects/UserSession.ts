@@ -16,6 +16,7 @@ import { newId } from "../platform/ids.ts";
 import type {
   DeliveredRange,
   DeviceWish,
+  LandedSend,
   PresenceNotice,
   SessionRpc,
   SignInUser,
@@ -269,6 +270,11 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
     return new Promise((resolve) => {
       this.#sends.submit({ at: systemClock.now(), resolve }, conversationId, { ...command, actor });
     });
+  }
+
+  sendsLanded(conversationId: string, outcomes: LandedSend[]): Promise<void> {
+    this.#sends.landed(conversationId, outcomes);
+    return Promise.resolve();
   }
 
   deliver(frames: string[], range?: DeliveredRange): Promise<number> {

@@ -148,6 +148,9 @@ export type PresenceNotice = PresenceView & {
 /** Messages of one conversation after `from` up to `to`, both sequences. */
 export type DeliveredRange = { conversationId: string; from: number; to: number };
 
+/** The answer of a room to a send that went through the bus. */
+export type LandedSend = { clientMsgId: string; outcome: Result<StoredMessage> };
+
 export interface SessionRpc {
   /** After the password was checked: makes or reuses a device and begins a refresh family. */
   signIn(user: SignInUser, device: DeviceWish): Promise<Result<SignedIn>>;
@@ -167,6 +170,8 @@ export interface SessionRpc {
   accountChanged(user: SignInUser): Promise<void>;
   /** REST send: the same lane as the sockets use, so that one user's order holds. */
   send(actor: Actor, conversationId: string, command: Omit<SendCommand, "actor">): Promise<Result<Message>>;
+  /** What became of sends of this user that went through the bus; idempotent. */
+  sendsLanded(conversationId: string, outcomes: LandedSend[]): Promise<void>;
   /** World room only: pointer kept here; answers the pointer after the change. */
   markWorldRead(seqId: number, headSeqId: number): Promise<number>;
   worldReadSeqId(): Promise<number>;

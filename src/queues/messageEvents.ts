@@ -1,7 +1,7 @@
 /** `gochat.message-events`: receipts to the senders in the range, failures to the sender. */
 import { repositories } from "../repo/index.ts";
-import { roomOf } from "../platform/stubs.ts";
-import { ERROR_NAMES, ERRORS, toWireError } from "../protocol/errors.ts";
+import { roomOf, sessionOf } from "../platform/stubs.ts";
+import { err, ERROR_NAMES, ERRORS } from "../protocol/errors.ts";
 import type { EventOf } from "../protocol/events.ts";
 import type { EventHandler } from "./events.ts";
 import { pushTo } from "./push.ts";
@@ -61,7 +61,7 @@ async function receipts(
   await pushTo(env, [...senders], [{ type: "message-read-receipt", data }]);
 }
 
-/** A send that was taken onto the bus and did not reach its room; the request id is the event's, which the log has. */
+/** A send that was taken onto the bus and did not reach its room. */
 function sendFailed(
   event: Extract<Event, { event_type: "message.send.failed" }>,
   conversationId: string,
@@ -69,6 +69,5 @@ function sendFailed(
 ): Promise<void> {
   const { sender_id: senderId, client_msg_id: clientMsgId, code } = event.payload;
   const name = ERROR_NAMES.find((known) => ERRORS[known].code === code) ?? "INTERNAL";
-  const data = { clientMsgId, conversationId, error: toWireError({ name }, event.event_id) };
-  return pushTo(env, [senderId], [{ type: "message-error", data }]);
+  return sessionOf(env, senderId).sendsLanded(conversationId, [{ clientMsgId, outcome: err({ name }) }]);
 }

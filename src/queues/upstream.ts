@@ -4,15 +4,13 @@
  */
 import { busOf } from "../bus/index.ts";
 import type { SendCommand } from "../domain/commands.ts";
-import { messageFor } from "../domain/records.ts";
 import { newId } from "../platform/ids.ts";
 import { systemClock } from "../platform/clock.ts";
-import { roomOf } from "../platform/stubs.ts";
-import { ERRORS, errorFrame } from "../protocol/errors.ts";
+import { roomOf, sessionOf } from "../platform/stubs.ts";
+import type { LandedSend } from "../platform/rpc.ts";
+import { err, ERRORS } from "../protocol/errors.ts";
 import type { EventOfType } from "../protocol/events.ts";
-import type { ServerFrame } from "../protocol/frames.ts";
 import { describeError, log } from "../telemetry/log.ts";
-import { pushTo } from "./push.ts";
 import { noteGivingUp } from "./letters.ts";
 import { deadNext, retryDelayS } from "./retry.ts";
 
@@ -21,55 +19,63 @@ const TOPIC = "gochat.messages.upstream";
 /** Body of one upstream message. */
 export type UpstreamSend = { conversationId: string; command: SendCommand };
 
+type Send = Message<UpstreamSend>;
+
 export async function upstream(batch: MessageBatch<UpstreamSend>, env: Env): Promise<void> {
   const byRoom = Map.groupBy(batch.messages, (message) => message.body.conversationId);
-  await Promise.all(
-    [...byRoom].map(async ([conversationId, messages]) => {
-      const sends = messages.map((message) => message.body.command);
-      try {
-        const outcomes = await roomOf(env, conversationId).append(sends);
-        for (const [index, outcome] of outcomes.entries()) {
-          const command = sends[index];
-          if (command === undefined) {
-            continue;
-          }
-          const { clientMsgId, actor } = command;
-          const frame: ServerFrame = outcome.ok
-            ? {
-                type: "message-ack",
-                data: { ...messageFor(outcome.value, actor.userId), clientMsgId, status: "sent" },
-              }
-            : {
-                type: "message-error",
-                data: {
-                  clientMsgId,
-                  conversationId,
-                  error: errorFrame(outcome.fault, newId(systemClock.now())).data.error,
-                },
-              };
-          await pushTo(env, [actor.userId], [frame]);
-        }
-        messages.forEach((message) => message.ack());
-      } catch (error) {
-        log("warn", "upstream sends failed, will be repeated", {
-          conversationId,
-          count: sends.length,
-          error: describeError(error),
-        });
-        for (const message of messages) {
-          if (deadNext(TOPIC, message)) {
-            await noteGivingUp(env, TOPIC, message, error);
-            await tellSender(env, message.body);
-          }
-          message.retry({ delaySeconds: retryDelayS(message.attempts) });
-        }
+  await Promise.all([...byRoom].map(([conversationId, messages]) => appendTo(conversationId, messages, env)));
+}
+
+/**
+ * All sends of a room in one call, in their order. What the room wants later comes again through the bus, before anything behind it:
+ * were the sender told to repeat it, it would arrive behind sends that are on the bus already.
+ */
+async function appendTo(conversationId: string, messages: Send[], env: Env): Promise<void> {
+  try {
+    const outcomes = await roomOf(env, conversationId).append(messages.map((message) => message.body.command));
+    const answered = new Map<string, LandedSend[]>();
+    for (const [index, message] of messages.entries()) {
+      const { clientMsgId, actor } = message.body.command;
+      const outcome = outcomes[index] ?? err({ name: "INTERNAL" });
+      if (!outcome.ok && ERRORS[outcome.fault.name].retry === "later") {
+        await later(conversationId, message, outcome.fault.name, env);
+        continue;
       }
-    }),
-  );
+      answered.set(actor.userId, [...(answered.get(actor.userId) ?? []), { clientMsgId, outcome }]);
+      message.ack();
+    }
+    await Promise.all([...answered].map(([userId, landed]) => tell(userId, conversationId, landed, env)));
+  } catch (error) {
+    log("warn", "upstream sends failed, will be repeated", {
+      conversationId,
+      count: messages.length,
+      error: describeError(error),
+    });
+    for (const message of messages) {
+      await later(conversationId, message, error, env);
+    }
+  }
+}
+
+async function later(conversationId: string, message: Send, reason: unknown, env: Env): Promise<void> {
+  if (deadNext(TOPIC, message)) {
+    await noteGivingUp(env, TOPIC, message, reason);
+    await tellOfFailure(env, { conversationId, command: message.body.command });
+  }
+  message.retry({ delaySeconds: retryDelayS(message.attempts) });
+}
+
+/** The sender's object hands the answers on. It has the message already; without an answer the client asks again, by its key. */
+async function tell(userId: string, conversationId: string, landed: LandedSend[], env: Env): Promise<void> {
+  try {
+    await sessionOf(env, userId).sendsLanded(conversationId, landed);
+  } catch (error) {
+    log("warn", "a sender was not told of its sends", { userId, conversationId, error: describeError(error) });
+  }
 }
 
 /** The sender waits for an acknowledgement that does not come any more, unless somebody replays the letter. */
-async function tellSender(env: Env, { conversationId, command }: UpstreamSend): Promise<void> {
+async function tellOfFailure(env: Env, { conversationId, command }: UpstreamSend): Promise<void> {
   const now = systemClock.now();
   const body: EventOfType<"message.send.failed"> = {
     event_id: newId(now),

@@ -193,6 +193,7 @@ export class UserNode extends Peer {
       this.#sim.sendLimits,
       {
         append: (conversationId, sends) => this.#append(conversationId, sends),
+        taken: () => undefined, // The simulator's sends go to their rooms directly.
         answer: (wire, conversationId, send, outcome) => this.#answer(wire, conversationId, send, outcome),
       },
       this.#sim.kernel.ms,

@@ -82,6 +82,27 @@ describe("acknowledgement", () => {
   });
 });
 
+test("a send repeated while the bus has it is accepted once, whichever answer comes first", ({ expect }) => {
+  const client = new Harness().online(syncedItem([1]));
+  const sending = () =>
+    client.receive({
+      type: "message-ack",
+      data: { clientMsgId: "a", conversationId: ROOM, status: "sending" },
+    });
+  client.send("a");
+  sending();
+  client.pass(10_000);
+  expect(client.sent()).toEqual(["a", "a"]);
+  sending();
+  client.ack("a", 2);
+  client.ack("a", 2);
+  sending();
+  expect(client.of("accepted")).toHaveLength(1);
+  client.pass(20_000);
+  expect(client.sent()).toEqual(["a", "a"]);
+  expect(client.seen()).toEqual([2]);
+});
+
 describe("order of sends", () => {
   test("one at a time by default, as many as asked for otherwise", ({ expect }) => {
     const strict = new Harness().online(syncedItem([]));
