@@ -1,12 +1,11 @@
 /** `/metrics` for Prometheus: the sums over all isolates, and what can only be asked at the moment. Source: WIRE "Other". */
 import { createRoute, z } from "@hono/zod-openapi";
 import { createMiddleware } from "hono/factory";
-import { metricsOf } from "../platform/stubs.ts";
 import { TOPIC_NAMES } from "../protocol/events.ts";
 import { EXPOSITION_TYPE, expose } from "../telemetry/exposition.ts";
 import type { Samples } from "../telemetry/meters.ts";
 import { CONSUMER_LAG, METERS, SCRAPED } from "../telemetry/metrics.ts";
-import { report } from "../telemetry/report.ts";
+import { overview } from "../telemetry/overview.ts";
 import { ADMIN_KEY_SCHEME, isAdminKey } from "./admin/access.ts";
 import { fail, newRouter, type Ctx, type HttpEnv } from "./context.ts";
 import { refusals } from "./route.ts";
@@ -48,9 +47,7 @@ metrics.openapi(
   }),
   async (c) => {
     const services = c.get("services");
-    // What this isolate has counted, up to now; the others' are up to ten seconds old.
-    await report(services.env);
-    const { totals, gauges, isolates } = await metricsOf(services.env).read();
+    const { totals, gauges, isolates } = await overview(services.env);
     const asked = await askNow(services, gauges["gochat_outbox_lag_messages"] ?? 0);
     const text = expose([...METERS, ...SCRAPED], { ...totals, ...gauges, gochat_isolates: isolates, ...asked });
     return c.text(text, 200, { "Content-Type": EXPOSITION_TYPE });

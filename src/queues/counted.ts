@@ -1,6 +1,7 @@
 /** A queue's batch whose messages are counted as they are answered: one place for all topics. */
 import type { TopicName } from "../protocol/events.ts";
-import { countConsumed } from "../telemetry/consumers.ts";
+import type { CounterBy } from "../telemetry/meters.ts";
+import { consumed, consumeFailures } from "../telemetry/metrics.ts";
 
 /** The same batch; each message is counted by its first answer. */
 export function counted(topic: TopicName, batch: MessageBatch): MessageBatch {
@@ -15,10 +16,10 @@ export function counted(topic: TopicName, batch: MessageBatch): MessageBatch {
 
 function countedMessage(topic: TopicName, message: Message): Message {
   let answered = false;
-  const count = (outcome: "handled" | "failed"): void => {
+  const count = (as: CounterBy): void => {
     if (!answered) {
       answered = true;
-      countConsumed(topic, outcome);
+      as.add(topic);
     }
   };
   return {
@@ -27,11 +28,11 @@ function countedMessage(topic: TopicName, message: Message): Message {
     body: message.body,
     attempts: message.attempts,
     ack: () => {
-      count("handled");
+      count(consumed);
       message.ack();
     },
     retry: (options) => {
-      count("failed");
+      count(consumeFailures);
       message.retry(options);
     },
   };

@@ -17,8 +17,8 @@ export interface Meter {
   collect(into: Samples): void;
 }
 
-/** Label values are our own words and codes; quotes and line ends in them would break the text. */
-function labelled(name: string, labels: Readonly<Record<string, string>>): string {
+/** Name of a sample. Label values are our own words and codes; quotes and line ends in them would break the text. */
+export function labelled(name: string, labels: Readonly<Record<string, string>>): string {
   const pairs = Object.entries(labels).map(([label, value]) => `${label}="${value.replaceAll(/["\\\n]/g, "_")}"`);
   return pairs.length === 0 ? name : `${name}{${pairs.join(",")}}`;
 }

@@ -106,6 +106,8 @@ export function outboxNoted(conversationId: string): boolean {
 
 const STATES: readonly BreakerState[] = ["closed", "half-open", "open"];
 
+export const BREAKER_STATE = "gochat_breaker_state";
+
 /** Names that the answer to a scrape adds from what it asks itself (src/http/metrics.ts). */
 export const CONSUMER_LAG = "kafka_consumer_lag_sum";
 
@@ -132,7 +134,7 @@ export const METERS: readonly Meter[] = [
   new Gauge("gochat_outbox_lag_seconds", "How long the oldest of them waits.", () => [
     [{}, waitingSince.max(systemClock.now()) / 1_000],
   ]),
-  new Gauge("gochat_breaker_state", "Isolates in which the breaker of a dependency is in this state.", () =>
+  new Gauge(BREAKER_STATE, "Isolates in which the breaker of a dependency is in this state.", () =>
     breakerStates().flatMap(({ dependency, state }) =>
       STATES.map((one) => [{ dependency, state: one }, one === state ? 1 : 0] as const),
     ),

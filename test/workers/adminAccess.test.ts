@@ -1,6 +1,7 @@
 import { describe, it } from "vitest";
 import { env } from "cloudflare:workers";
 import { isAdminKey } from "../../src/http/admin/access.ts";
+import { metricsOf } from "../../src/platform/stubs.ts";
 import type { AdminState } from "../../src/protocol/rest.ts";
 import { ADMIN_KEY, asKey, newAdmin } from "./support/admins.ts";
 import { newUserId } from "./support/harness.ts";
@@ -79,5 +80,25 @@ describe("state", () => {
     for (const consumer of state.consumers) {
       expect(consumer).toMatchObject({ handled: expect.any(Number), failed: expect.any(Number) });
     }
+  });
+
+  it("speaks for all isolates: consumers are summed, and the worst breaker is named", async ({ expect }) => {
+    const topic = "gochat.friend-events";
+    const read = async () => {
+      const state = await expectStatus<AdminState>(200, asKey("GET", "/state"));
+      return { of: state.consumers.find((consumer) => consumer.topic === topic), breakers: state.breakers };
+    };
+    const before = await read();
+    await metricsOf(env).report({
+      isolate: newUserId(),
+      totals: {
+        [`gochat_bus_consumed_total{topic="${topic}"}`]: 5,
+        [`gochat_bus_consume_failures_total{topic="${topic}"}`]: 2,
+      },
+      gauges: { 'gochat_breaker_state{dependency="sql",state="open"}': 1 },
+    });
+    const after = await read();
+    expect(after.of).toMatchObject({ handled: (before.of?.handled ?? 0) + 5, failed: (before.of?.failed ?? 0) + 2 });
+    expect(after.breakers).toMatchObject({ sql: "open", cache: "closed" });
   });
 });

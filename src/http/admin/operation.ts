@@ -1,8 +1,6 @@
 /** For those who run it: the audit, dead letters, the state of outbox and consumers. Source: WIRE "Other". */
 import { createRoute } from "@hono/zod-openapi";
-import type { Bus } from "../../bus/types.ts";
-import { TOPIC_NAMES, type TopicName } from "../../protocol/events.ts";
-import { consumedHere } from "../../telemetry/consumers.ts";
+import { TOPIC_NAMES } from "../../protocol/events.ts";
 import { topicOfLetter } from "../../queues/letters.ts";
 import { err, ok, type Result } from "../../protocol/errors.ts";
 import {
@@ -15,8 +13,8 @@ import {
   PageQuery,
 } from "../../protocol/rest.ts";
 import type { DeadLetterRow } from "../../repo/types.ts";
-import { breakerStates } from "../../telemetry/breaker.ts";
 import { describeError, log } from "../../telemetry/log.ts";
+import { breakersIn, consumedIn, overview } from "../../telemetry/overview.ts";
 import { fail, newRouter, type Ctx } from "../context.ts";
 import { answer, optionalBody, refusals } from "../route.ts";
 import { adminOnly } from "./access.ts";
@@ -93,21 +91,20 @@ adminOperation.openapi(
     responses: { 200: answer(AdminState, "As of now"), ...refusals("UNAUTHENTICATED", "PERMISSION_DENIED") },
   }),
   async (c) => {
-    const { repo, bus } = c.get("services");
-    const [outbox, deadLetters, consumers] = await Promise.all([
+    const { repo, bus, env } = c.get("services");
+    const [outbox, deadLetters, lags, all] = await Promise.all([
       repo.outbox.backlog(),
       repo.deadLetters.openCount(),
-      Promise.all(TOPIC_NAMES.map((topic) => consumerOf(bus, topic))),
+      Promise.all(TOPIC_NAMES.map((topic) => bus.backlog(topic))),
+      overview(env),
     ]);
-    const breakers = Object.fromEntries(breakerStates().map(({ dependency, state }) => [dependency, state]));
-    return c.json({ outbox, deadLetters, consumers, breakers }, 200);
+    const consumers = TOPIC_NAMES.map((topic, index) => {
+      const lag = lags[index];
+      return { topic, ...consumedIn(all, topic), ...(lag === undefined ? {} : { lag }) };
+    });
+    return c.json({ outbox, deadLetters, consumers, breakers: breakersIn(all) }, 200);
   },
 );
-
-async function consumerOf(bus: Bus, topic: TopicName): Promise<AdminState["consumers"][number]> {
-  const lag = await bus.backlog(topic);
-  return { topic, ...consumedHere(topic), ...(lag === undefined ? {} : { lag }) };
-}
 
 async function replay(c: Ctx, letterId: string, reason: string | undefined): Promise<Result<DeadLetterRow>> {
   const { repo, bus, clock } = c.get("services");

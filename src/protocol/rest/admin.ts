@@ -64,12 +64,15 @@ export const AdminState = z
     consumers: z.array(
       z.object({
         topic: z.string(),
-        handled: Count,
+        handled: Count.meta({ description: "Acknowledged since the first start, by all isolates" }),
         failed: Count.meta({ description: "Answered with a retry" }),
         lag: Count.optional().meta({ description: "Records that wait, where the bus tells" }),
       }),
     ),
-    breakers: z.record(z.string(), z.enum(["closed", "open", "half-open"])).optional(),
+    breakers: z
+      .record(z.string(), z.enum(["closed", "open", "half-open"]))
+      .optional()
+      .meta({ description: "The worst state in any isolate" }),
   })
   .meta({ id: "AdminState", description: "Outbox and consumers" });
 export type AdminState = z.infer<typeof AdminState>;
