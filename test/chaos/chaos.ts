@@ -50,7 +50,7 @@ export type ChaosReport = Findings & {
 };
 
 /** Rate limits are not what is tried here. */
-const NO_LIMITS = {
+export const NO_LIMITS = {
   LIMIT_SENDS_PER_SECOND: "1000",
   LIMIT_SENDS_BURST: "1000",
   LIMIT_WORLD_SENDS_PER_SECOND: "1000",
@@ -184,7 +184,7 @@ function countErrors(output: string, into: Map<string, number>): void {
 }
 
 /** Everybody falls silent, every send is answered, and everybody has received what was said last. */
-async function settle(people: readonly Talker[], log: (line: string) => void): Promise<void> {
+export async function settle(people: readonly Talker[], log: (line: string) => void): Promise<void> {
   const deadline = performance.now() + SETTLE_WITHIN_MS;
   await Promise.race([
     Promise.all(people.map((person) => person.hush())),

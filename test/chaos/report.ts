@@ -1,6 +1,8 @@
 /** The page of a fault run. Only the run writes it. */
 import { execFileSync } from "node:child_process";
 import { cpus, totalmem } from "node:os";
+import { SLOW_MS } from "../../src/platform/faults.ts";
+import type { Outage, OutageReport } from "./outages.ts";
 import { PEOPLE } from "./talk.ts";
 import type { ChaosReport, KillKind } from "./chaos.ts";
 
@@ -19,29 +21,56 @@ const MUST_BE_ZERO = {
   gaps: "sequences that a client gave up asking for",
 } as const satisfies Partial<Record<keyof ChaosReport, string>>;
 
+/** How much went wrong while dependencies were away. */
+export function wrongInOutages({ outages }: OutageReport): number {
+  return outages.reduce(
+    (sum, { wrong, refused }) => sum + refused + Object.values(wrong).reduce((a, b) => a + b, 0),
+    0,
+  );
+}
+
 /** How much of what must not be was found. */
 export function wrongIn(report: ChaosReport): number {
   const counted = Object.keys(MUST_BE_ZERO).reduce((sum, key) => sum + report[key as keyof typeof MUST_BE_ZERO], 0);
   return counted + report.refused.length;
 }
 
-export function renderFaults(reports: readonly ChaosReport[]): string {
+const KILLS = "## Killed with -9";
+const OUTAGES = "## SQL, cache and bus away";
+
+/** The page; a part that this run did not make stays as an earlier run has left it. */
+export function renderFaults(parts: { kills?: string; outages?: string }, before: string): string {
+  const kills = parts.kills ?? partOf(before, KILLS);
+  const outages = parts.outages ?? partOf(before, OUTAGES);
+  return `<!-- Written by \`npm run test:chaos\`. Do not edit. -->
+
+# Faults
+
+${[kills, outages].filter((part) => part !== undefined).join("\n")}`;
+}
+
+function partOf(page: string, title: string): string | undefined {
+  const from = page.indexOf(`${title}\n`);
+  const to = page.indexOf("\n## ", from + 1);
+  return from < 0 ? undefined : page.slice(from, to < 0 ? undefined : to + 1);
+}
+
+/** Killed with -9. */
+export function renderKills(reports: readonly ChaosReport[]): string {
   const sum = (of: (report: ChaosReport) => number): number => reports.reduce((total, report) => total + of(report), 0);
   const kills = reports.flatMap((report) => report.kills);
   const killed = (kind: KillKind): number => kills.filter((kill) => kill.kind === kind).length;
   const zero = Object.entries(MUST_BE_ZERO).map(
     ([key, what]) => `| ${what} | ${sum((report) => report[key as keyof typeof MUST_BE_ZERO])} |`,
   );
-  return `<!-- Written by \`npm run test:chaos\`. Do not edit. -->
-
-# Faults
+  return `${KILLS}
 
 ${PEOPLE} people talk without pause in ${Math.max(...reports.map((report) => report.conversations))} conversations (direct, groups, the world room) through the SDK, while the server is
 killed with \`kill -9\` at random moments: Node and workerd together, the Node parent alone (workerd lives on and the next
 start ends it), and again in the middle of a start. The clients reconnect and send again by themselves. Afterwards every
 promise is checked against what every reader reads and what SQL holds.
 
-${new Date().toISOString().slice(0, 10)}, commit \`${commit()}\`, ${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.versions.node}, seeds ${reports.map((report) => report.seed).join(", ")}.
+${conditions()}, seeds ${reports.map((report) => report.seed).join(", ")}.
 SIGKILL tests the process, not the power cord: what the kernel has taken survives it.
 
 | | |
@@ -67,6 +96,57 @@ SIGKILL tests the process, not the power cord: what the kernel has taken survive
 ${zero.join("\n")}
 | sends that a client gave up | ${sum((report) => report.refused.length)} |
 ${logged(reports)}${examples(reports)}`;
+}
+
+const NAMES: Record<Outage["dependency"], string> = { sql: "SQL", cache: "cache", bus: "bus" };
+const MODES: Record<Outage["mode"], string> = {
+  fail: "refuses",
+  hang: "never answers",
+  slow: `answers ${SLOW_MS} ms late`,
+};
+
+/** SQL, the cache and the bus away, one after the other. */
+export function renderOutages({ outages, seed, lastMs, messages, examples: found }: OutageReport): string {
+  const rows = outages.map(({ dependency, mode, accepted, refused, lists, logins, caughtUpAfterMs, wrong }) => {
+    const { lost, twice, ...rest } = wrong;
+    const others = Object.values(rest).reduce((sum, count) => sum + count, 0);
+    const asked = lists.whole + lists.degraded + lists.failed;
+    const cells = [
+      NAMES[dependency],
+      MODES[mode],
+      accepted,
+      refused,
+      lost,
+      twice,
+      others,
+      `${lists.degraded} / ${lists.failed} of ${asked}`,
+      seconds(lists.slowestMs),
+      `${logins.later} / ${logins.other} of ${asked}`,
+      seconds(caughtUpAfterMs),
+    ];
+    return `| ${cells.join(" | ")} |`;
+  });
+  return `${OUTAGES}
+
+${PEOPLE} people talk through the SDK, each a send after the other, while one dependency is made to fail for ${seconds(lastMs)} s and comes
+back; the server and the people stay the same throughout. Somebody else reads a list and logs in all the while. After each, when everything
+has caught up, every promise is checked as above, against what every reader reads, was shown, and what SQL holds.
+
+${conditions()}, seed ${seed}; ${messages} messages in the histories at the end.
+
+| | | sends accepted | given up | lost | twice | otherwise wrong | lists degraded / refused | slowest list, s | log-ins told to come later / refused otherwise | caught up after, s |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
+${rows.join("\n")}
+
+Otherwise wrong: holes in a history, histories or received messages that differ between readers, messages that somebody got neither by push
+nor by sync, that a client showed twice or out of order, rows of SQL that differ from the log. Caught up: lists are whole, log-ins work, breakers are closed,
+and nothing waits for SQL or for a consumer any more.
+${found.length === 0 ? "" : `\nExamples:\n\n${found.map((line) => `- ${line}`).join("\n")}\n`}`;
+}
+
+function conditions(): string {
+  const day = new Date().toISOString().slice(0, 10);
+  return `${day}, commit \`${commit()}\`, ${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.versions.node}`;
 }
 
 /** What the servers logged as errors: a kill is no reason to write one. */

@@ -1,14 +1,17 @@
 /** Twenty people who talk without pause, with the project's own client, and remember all they see. */
+import { setTimeout as sleep } from "node:timers/promises";
 import { WebSocket } from "ws";
 import { createChat, type Accepted, type Chat, type Message } from "../../sdk/src/index.ts";
 import { WORLD_ROOM_ID } from "../../src/domain/records.ts";
 
 /** Source: the issue that asks for this run. */
 export const PEOPLE = 20;
+/** Sends of one person that wait at a time, and the pause after each. */
+export type Pace = { waiting: number; pauseMs: number };
 const GROUPS = 4;
 const GROUP_SIZE = 7;
 /** Sends of one person that wait at a time: enough to be caught in the middle by every kill. */
-const WAITING_SENDS = 4;
+const BUSY: Pace = { waiting: 4, pauseMs: 0 };
 const PASSWORD = "a good password";
 
 /** A send that was acknowledged: a promise that the checks hold the server to. */
@@ -86,9 +89,9 @@ export class Talker {
   }
 
   /** Sends without pause until `hush`: some sends wait at any time, each followed by the next. */
-  talk(random: () => number): void {
+  talk(random: () => number, { waiting, pauseMs }: Pace = BUSY): void {
     this.#talking = true;
-    this.#loops = Array.from({ length: WAITING_SENDS }, () => this.#loop(random));
+    this.#loops = Array.from({ length: waiting }, () => this.#loop(random, pauseMs));
   }
 
   /** No new sends; resolves when all that waited have been answered. */
@@ -97,7 +100,7 @@ export class Talker {
     await Promise.all(this.#loops);
   }
 
-  async #loop(random: () => number): Promise<void> {
+  async #loop(random: () => number, pauseMs: number): Promise<void> {
     while (this.#talking) {
       const conversationId = this.conversations[Math.floor(random() * this.conversations.length)] ?? WORLD_ROOM_ID;
       this.sends += 1;
@@ -115,6 +118,9 @@ export class Talker {
         });
       } catch (error) {
         this.refused.push(`${text}: ${String(error)}`);
+      }
+      if (pauseMs > 0) {
+        await sleep(pauseMs);
       }
     }
   }
