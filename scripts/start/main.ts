@@ -178,5 +178,13 @@ function startErrorFrom(error: unknown, { host, port }: Pick<StartSettings, "hos
   if (reason === "EADDRNOTAVAIL" || reason === "ENOTFOUND" || reason === "EAI_AGAIN") {
     return new StartError(`HOST is "${host}", which is no address of this machine.`);
   }
+  if (isBadPort(error)) {
+    return new StartError(`Port ${port} is one that browsers refuse to talk to: set PORT to another.`);
+  }
   return error;
+}
+
+/** `fetch` knows the ports of other protocols and refuses them, as browsers do. Source: Fetch Standard, "bad port". */
+function isBadPort(error: unknown): boolean {
+  return error instanceof Error && (error.message === "bad port" || isBadPort(error.cause));
 }

@@ -7,8 +7,8 @@
  *     state/        Durable Objects, D1 and R2, laid out by miniflare
  *     tmp/          emptied at each start
  */
-import { mkdirSync, readFileSync, realpathSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, mkdirSync, readFileSync, realpathSync, rmSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { reasonOf, StartError } from "./errors.ts";
 import { writeWhole } from "./files.ts";
@@ -42,7 +42,7 @@ export class StateFolder {
   static open(folder: string): StateFolder {
     const self = identify(process.pid) ?? { pid: process.pid, began: "unknown" };
     try {
-      mkdirSync(folder, { recursive: true });
+      makeFolder(resolve(folder));
       const path = realpathSync(folder);
       const state = new StateFolder(path, lockFolder(path), self);
       state.#save();
@@ -116,6 +116,22 @@ function lockFolder(path: string): DatabaseSync {
       );
     }
     throw error;
+  }
+}
+
+/** With the folders above it. Node's `recursive` never ends where a file system answers "no such file", as /proc does. */
+function makeFolder(folder: string): void {
+  if (existsSync(folder)) {
+    return;
+  }
+  makeFolder(dirname(folder));
+  try {
+    mkdirSync(folder);
+  } catch (error) {
+    // Made by somebody else meanwhile.
+    if (reasonOf(error) !== "EEXIST") {
+      throw error;
+    }
   }
 }
 

@@ -11,7 +11,7 @@ export class Devices {
 
   /** All of them, this one (`current`) too; a user has a few at most, so there are no pages. */
   list(): Promise<List<Device>> {
-    return this.#chat.call("GET", "/users/me/sessions");
+    return this.#chat.call("GET", "/users/me/sessions?limit=100");
   }
 
   /** Signs a device out: its sockets close, its tokens are refused from now on. */

@@ -1,6 +1,6 @@
 import { describe, it } from "vitest";
 import type { StoredMessage } from "../domain/records.ts";
-import { completeHistory, type HistoryRange } from "./history.ts";
+import { completeHistory, nextOf, rangeOf, type HistoryRange } from "./history.ts";
 
 const HEAD = 10;
 
@@ -25,6 +25,37 @@ function page(first: number, { before = HEAD + 1, after, limit }: HistoryRange):
   );
   return (after === undefined ? seqIds.slice(-limit) : seqIds.slice(0, limit)).map(message);
 }
+
+describe("the next page", () => {
+  it("leads through everything, in both directions and within a bound, and then ends", ({ expect }) => {
+    for (const limit of [1, 3, 5, 10, 20]) {
+      for (const [query, expected] of [
+        [{ limit }, page(1, { limit: HEAD })],
+        [{ limit, after: 0 }, page(1, { limit: HEAD })],
+        [{ limit, after: 2, before: 8 }, page(1, { after: 2, before: 8, limit: HEAD })],
+      ] as const) {
+        const seen: number[] = [];
+        let cursor: number | undefined;
+        for (let pages = 0; pages <= HEAD; pages++) {
+          const range = rangeOf({ ...query, cursor });
+          const rows = page(1, range);
+          seen.push(...rows.map((row) => row.seqId));
+          const next = nextOf(range, rows, HEAD);
+          if (next === null) {
+            break;
+          }
+          cursor = Number(next);
+        }
+        expect(seen.toSorted((a, b) => a - b)).toEqual(expected.map((row) => row.seqId));
+      }
+    }
+  });
+
+  it("is none where nothing was found", ({ expect }) => {
+    expect(nextOf({ limit: 5 }, [], 0)).toBeNull();
+    expect(nextOf({ limit: 5, after: 10 }, [], 10)).toBeNull();
+  });
+});
 
 describe("history behind the log", () => {
   it("is the same wherever the log begins", async ({ expect }) => {

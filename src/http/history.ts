@@ -31,3 +31,23 @@ export async function completeHistory(
   }
   return [...(await older({ before: behind, limit: missing })), ...logged];
 }
+
+/** A query's bounds with its cursor in the place of the one that it continues. */
+export function rangeOf(query: HistoryRange & { cursor?: number | undefined }): HistoryRange {
+  const { before, after, limit, cursor } = query;
+  if (cursor === undefined) {
+    return { before, after, limit };
+  }
+  return after === undefined ? { before: cursor, limit } : { before, after: cursor, limit };
+}
+
+/** Where the next page begins; `null` when there is none. `head` is the last sequence of the conversation. */
+export function nextOf(range: HistoryRange, rows: readonly { seqId: number }[], head: number): string | null {
+  const { before = Number.MAX_SAFE_INTEGER, after } = range;
+  const end = after === undefined ? rows.at(0) : rows.at(-1);
+  if (end === undefined) {
+    return null;
+  }
+  const isMore = after === undefined ? end.seqId > 1 : end.seqId < Math.min(head, before - 1);
+  return isMore ? String(end.seqId) : null;
+}

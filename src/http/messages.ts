@@ -5,7 +5,7 @@ import { messageFor, type SeenMessage } from "../domain/records.ts";
 import { ConversationParams, MessageList, MessagesQuery } from "../protocol/rest.ts";
 import { Message, SendBody } from "../protocol/things.ts";
 import { fail, newRouter, type Ctx } from "./context.ts";
-import { completeHistory, type HistoryRange } from "./history.ts";
+import { completeHistory, nextOf, rangeOf, type HistoryRange } from "./history.ts";
 import { answer, body, refusals } from "./route.ts";
 import { signedIn } from "./signedIn.ts";
 
@@ -27,14 +27,15 @@ messages.openapi(
     const services = c.get("services");
     const { actor } = c.get("viewer");
     const { id } = c.req.valid("param");
-    const query = c.req.valid("query");
+    const query = rangeOf(c.req.valid("query"));
     const page = await services.room(id).history(actor, query);
     if (!page.ok) {
       return fail(c, page.fault);
     }
     const older = (range: HistoryRange) => services.repo.conversations.messages(id, range);
     const rows = await withOlderReactions(c, id, page.value, await completeHistory(page.value, query, older));
-    return c.json({ items: rows.map((row) => messageFor(row, actor.userId)), nextCursor: null }, 200);
+    const nextCursor = nextOf(query, rows, page.value.headSeqId);
+    return c.json({ items: rows.map((row) => messageFor(row, actor.userId)), nextCursor }, 200);
   },
 );
 

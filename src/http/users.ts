@@ -2,10 +2,12 @@
 import { createRoute } from "@hono/zod-openapi";
 import { writeProfile } from "../cache/profiles.ts";
 import { newId } from "../platform/ids.ts";
+import { decodeCursor, encodeCursor } from "../repo/cursor.ts";
 import {
   DeviceList,
   DeviceParams,
   EmptyAnswer,
+  PageQuery,
   ProfileBody,
   UserList,
   UserParams,
@@ -79,12 +81,22 @@ users.openapi(
     tags,
     summary: "The devices that are signed in",
     ...signedIn,
-    responses: { 200: answer(DeviceList, "All devices"), ...refusals("UNAUTHENTICATED") },
+    request: { query: PageQuery },
+    responses: { 200: answer(DeviceList, "By id"), ...refusals("UNAUTHENTICATED") },
   }),
   async (c) => {
     const { actor, deviceId } = c.get("viewer");
-    const items = await c.get("services").session(actor.userId).devices(deviceId);
-    return c.json({ items, nextCursor: null }, 200);
+    const { cursor, limit } = c.req.valid("query");
+    const key = decodeCursor(cursor, [""]);
+    if (!key.ok) {
+      return fail(c, key.fault);
+    }
+    const after = key.value?.[0] ?? "";
+    const devices = await c.get("services").session(actor.userId).devices(deviceId);
+    const rest = devices.filter((device) => device.deviceId > after);
+    const items = rest.toSorted((a, b) => (a.deviceId < b.deviceId ? -1 : 1)).slice(0, limit);
+    const nextCursor = rest.length > limit ? encodeCursor([items.at(-1)?.deviceId ?? ""]) : null;
+    return c.json({ items, nextCursor }, 200);
   },
 );
 

@@ -1,7 +1,7 @@
 /** Views of conversations that several routes answer with. */
 import { CACHE_KEYS } from "../cache/types.ts";
 import type { Actor, RoomView } from "../domain/commands.ts";
-import { messageFor, WORLD, WORLD_ROOM_ID, type StoredMessage } from "../domain/records.ts";
+import { messageFor, WORLD, WORLD_ROOM_ID, type ConversationState, type StoredMessage } from "../domain/records.ts";
 import { peerOfDirect } from "../platform/ids.ts";
 import type { Result } from "../protocol/errors.ts";
 import type { ConversationAnswer } from "../protocol/rest.ts";
@@ -16,16 +16,26 @@ import type { Services } from "./services.ts";
  * accounts; the pointer from the user's own object. With SQL away it is shown without its count.
  */
 export async function worldView(services: Services, actor: Actor): Promise<Result<RoomView>> {
-  const [view, items, readSeqId] = await Promise.all([
+  const [view, known, readSeqId] = await Promise.all([
     services.room(WORLD_ROOM_ID).view(actor),
-    services.repo.conversations.items(actor.userId, [WORLD_ROOM_ID]).catch(() => []),
+    worldInSql(services, actor.userId),
     services.session(actor.userId).worldReadSeqId(),
   ]);
   if (!view.ok) {
     return view;
   }
-  const conversation = { ...view.value.conversation, ...items[0]?.conversation };
+  const conversation = { ...view.value.conversation, ...known };
   return { ok: true, value: { ...view.value, conversation, readSeqId: Math.min(readSeqId, view.value.headSeqId) } };
+}
+
+/** The world room with what SQL knows of it; with SQL away as its room has it. */
+export async function worldState(services: Services, inRoom: ConversationState): Promise<ConversationState> {
+  return { ...inRoom, ...(await worldInSql(services, "")) };
+}
+
+async function worldInSql(services: Services, userId: string): Promise<ConversationState | undefined> {
+  const items = await services.repo.conversations.items(userId, [WORLD_ROOM_ID]).catch(() => []);
+  return items[0]?.conversation;
 }
 
 /** A conversation as its room shows it to this user. */

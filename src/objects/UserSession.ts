@@ -160,9 +160,11 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
   override async webSocketMessage(socket: WebSocket, data: string | ArrayBuffer): Promise<void> {
     const parsed = parseClientFrame(data, this.#settings.limits.frameBytes);
     if (!parsed.ok) {
-      this.#refuse(socket, parsed.fault, parsed.ref, parsed.send);
-      if (parsed.send === undefined) {
-        // A send that names itself was understood, only refused.
+      const { fault, ref, send, unreadable } = parsed;
+      // A frame that was read and refused costs as much as one that is served.
+      const waitMs = unreadable ? 0 : takeToken(this.#frameBucket, this.#settings.limits.frames, systemClock.now());
+      this.#refuse(socket, waitMs > 0 ? { name: "RATE_LIMITED", retryAfterMs: waitMs } : fault, ref, send);
+      if (unreadable) {
         this.#badFrames.count(socket);
       }
       return;

@@ -219,6 +219,7 @@ describe("size", () => {
     expect(parseClientFrame(frameOf(FRAME_LIMIT_BYTES + 1, char))).toEqual({
       ok: false,
       fault: { name: "PAYLOAD_TOO_LARGE" },
+      unreadable: true,
     });
   });
 

@@ -15,22 +15,27 @@ export type ParsedFrame =
       ref?: string;
       /** Set for a refused send that names itself, by whatever texts: the answer is `message-error`, else `error`. */
       send?: { clientMsgId: string; conversationId: string };
+      /** No frame at all: not text, too long, no JSON object, no type. Who sends many of them is no client of ours. */
+      unreadable?: true;
     };
 
 /** Reads a frame. @param limitBytes of the text in UTF-8 */
 export function parseClientFrame(input: string | ArrayBuffer, limitBytes: number = FRAME_LIMIT_BYTES): ParsedFrame {
   if (typeof input !== "string") {
-    return refused([{ path: "", message: "must be a text frame" }]);
+    return unreadable([{ path: "", message: "must be a text frame" }]);
   }
   if (isLonger(input, limitBytes)) {
-    return { ok: false, fault: { name: "PAYLOAD_TOO_LARGE" } };
+    return { ok: false, fault: { name: "PAYLOAD_TOO_LARGE" }, unreadable: true };
   }
   const frame = readObject(input);
   if (frame === undefined) {
-    return refused([{ path: "", message: "must be a JSON object" }]);
+    return unreadable([{ path: "", message: "must be a JSON object" }]);
   }
   const { type, data, id } = frame;
   const ref = typeof id === "string" && FrameId.safeParse(id).success ? id : undefined;
+  if (typeof type !== "string") {
+    return unreadable([{ path: "type", message: "is not a type of frame" }], ref);
+  }
   if (!isClientFrameType(type)) {
     return refused([{ path: "type", message: "is not a type of frame" }], ref);
   }
@@ -96,6 +101,15 @@ function refused(
     fault: { name: "INVALID_INPUT", fields },
     ...(ref === undefined ? {} : { ref }),
     ...(send === undefined ? {} : { send }),
+  };
+}
+
+function unreadable(fields: FieldFault[], ref?: string): ParsedFrame {
+  return {
+    ok: false,
+    fault: { name: "INVALID_INPUT", fields },
+    unreadable: true,
+    ...(ref === undefined ? {} : { ref }),
   };
 }
 

@@ -341,6 +341,19 @@ describe("persistence", () => {
     hostile = await openSocket(server, mallory.token);
   });
 
+  it("bears any number of frames that can be read and are refused", async ({ expect }) => {
+    const socket = await openSocket(server, mallory.token);
+    for (let n = 0; n < 200; n++) {
+      socket.send('{"type":"nonsense","data":{}}');
+    }
+    socket.send('{"type":"ping" , "id":"last"}');
+    await expect.poll(() => socket.frames.filter((frame) => frame.type === "error").length).toBeGreaterThanOrEqual(200);
+    const errors = socket.frames.filter((frame) => frame.type === "error").map(errorOf);
+    expect(names(errors)).toContain("INVALID_INPUT");
+    expect(socket.closed).toBeUndefined();
+    socket.close();
+  });
+
   it("bears sockets that come and vanish at once, by the hundred", async ({ expect }) => {
     // Fewer at a time than tabs of one device: a tab too many is closed by the server, and workerd ends a connection that
     // it closed before the client said anything only ten seconds later.

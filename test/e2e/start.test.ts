@@ -190,6 +190,19 @@ describe("npm start", () => {
     expect(stderr).toMatch(/^The state folder .+ cannot be written \(ENOTDIR\): .+\.\n$/);
   });
 
+  it("refuses a folder where the file system makes none, and does not try for ever", async ({ expect }) => {
+    const { code, stderr } = await refusal({ dataDir: "/proc/gochat/state" });
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^The state folder .+ cannot be written \(E[A-Z]+\): .+\.\n$/);
+  });
+
+  it("refuses a port that no browser would talk to", async ({ expect }) => {
+    // 6000 belongs to X11; anybody may open it.
+    const { code, stderr } = await refusal({ dataDir: newFolder(), port: 6000 });
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^Port 6000 is one that browsers refuse to talk to: .+\.\n$/);
+  });
+
   it("refuses settings that are wrong, by name", async ({ expect }) => {
     const wrong: [env: Record<string, string>, message: RegExp][] = [
       [{ PORT: "eighty" }, /^PORT must be a number between 0 and 65535, and is "eighty"\.\n$/],

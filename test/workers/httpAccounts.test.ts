@@ -296,6 +296,14 @@ describe("devices", () => {
         [second.deviceId, ["ios", false]],
       ]),
     );
+    const page = async (query: string) =>
+      DeviceList.parse((await request("GET", `/api/users/me/sessions${query}`, { token: first.accessToken })).body);
+    const one = await page("?limit=1");
+    const two = await page(`?limit=1&cursor=${one.nextCursor}`);
+    expect([...one.items, ...two.items].map((device) => device.deviceId)).toEqual(
+      [first.deviceId, second.deviceId].toSorted(),
+    );
+    expect(two.nextCursor).toBeNull();
     const gone = await request("DELETE", `/api/users/me/sessions/${second.deviceId}`, { token: first.accessToken });
     expect(gone.response.status).toBe(200);
     expect((await me(second.accessToken)).error?.name).toBe("UNAUTHENTICATED");

@@ -248,6 +248,23 @@ describe("messages", () => {
     expect((await page(b, "?limit=2")).map((message) => message.seqId)).toEqual([4, 5]);
     expect((await page(b, "?before=4&limit=2")).map((message) => message.seqId)).toEqual([2, 3]);
     expect((await page(b, "?after=2&limit=2")).map((message) => message.seqId)).toEqual([3, 4]);
+    const walk = async (query: string): Promise<number[][]> => {
+      const pages = [];
+      for (let cursor: string | null = ""; cursor !== null;) {
+        const asked: string = cursor === "" ? query : `${query}&cursor=${cursor}`;
+        const { items, nextCursor } = MessageList.parse(await expectStatus(200, as(b, "GET", path + asked)));
+        pages.push(items.map((message) => message.seqId));
+        cursor = nextCursor;
+      }
+      return pages;
+    };
+    expect(await walk("?limit=2")).toEqual([[4, 5], [2, 3], [1]]);
+    expect(await walk("?limit=2&after=0")).toEqual([[1, 2], [3, 4], [5]]);
+    expect(await walk("?limit=2&after=0&before=5")).toEqual([
+      [1, 2],
+      [3, 4],
+    ]);
+    expect(await refusal(b, "GET", `${path}?cursor=x`)).toBe("INVALID_INPUT");
     expect((await page(a, "?limit=1"))[0]).toHaveProperty("clientMsgId");
     expect((await page(b, "?limit=1"))[0]).not.toHaveProperty("clientMsgId");
 

@@ -91,18 +91,39 @@ describe("sends", () => {
     const [a, b] = [newUserId(), newUserId()];
     const id = await newDirect(a, b);
     const alice = await connect(a);
+    const { append } = ConversationRoom.prototype;
+    const allAreHere = Promise.withResolvers<void>();
     const flights = vi.spyOn(ConversationRoom.prototype, "append");
+    flights.mockImplementationOnce(async function held(this: ConversationRoom, batch) {
+      await allAreHere.promise;
+      return append.call(this, batch);
+    });
     for (let n = 1; n <= 30; n++) {
       const data = { clientMsgId: String(n), conversationId: id, messageType: "text" as const, content: `no. ${n}` };
       alice.send({ type: "send-message", data });
     }
+    await alice.settle();
+    allAreHere.resolve();
     await alice.until("30 acks", () => alice.all("message-ack").length === 30);
     expect(alice.all("message-ack").map(({ data }) => [Number(data.clientMsgId), data.seqId])).toEqual(
       Array.from({ length: 30 }, (_, i) => [i + 1, i + 1]),
     );
-    const sizes = flights.mock.calls.map(([batch]) => batch.length);
-    expect(sizes.reduce((sum, size) => sum + size, 0)).toBe(30);
-    expect(sizes.length).toBeLessThan(30);
+    expect(flights.mock.calls.map(([batch]) => batch.length)).toEqual([1, 29]);
+  });
+
+  it("counts a frame that is read and refused like one that is served", async ({ expect }) => {
+    const userId = newUserId();
+    const { deviceId } = await signIn(userId);
+    const socket = await connect(userId, deviceId);
+    // More than the burst, by far: what comes back meanwhile does not matter.
+    for (let n = 0; n < 200; n++) {
+      socket.send({ type: "mark-read", data: { conversationId: "nowhere", seqId: 1 } });
+    }
+    await socket.until("200 refusals", () => socket.all("error").length === 200);
+    const names = socket.all("error").map(({ data }) => data.error.name);
+    expect(names.slice(0, 50)).toEqual(Array.from({ length: 50 }, () => "INVALID_INPUT"));
+    expect(names).toContain("RATE_LIMITED");
+    expect(socket.closed).toBeUndefined();
   });
 
   it("limits a user's rate, with a time that holds, and lets nothing overtake", async ({ expect }) => {

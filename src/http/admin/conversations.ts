@@ -18,6 +18,7 @@ import { change } from "../messageChanges.ts";
 import { withProfiles } from "../members.ts";
 import { presentConversation } from "../present.ts";
 import { answer, body, optionalBody, refusals } from "../route.ts";
+import { worldState } from "../views.ts";
 import { adminOnly } from "./access.ts";
 import { audited, auditOf } from "./audit.ts";
 
@@ -53,7 +54,9 @@ async function inspected(c: Ctx, id: string): Promise<Result<AdminConversationAn
   await services.repo.admin.audit(
     auditOf(c, { action: "conversation.inspect", targetKind: "conversation", targetId: id }),
   );
-  const { conversation, headSeqId, persistedSeqId, outbox } = found;
+  const { headSeqId, persistedSeqId, outbox } = found;
+  // Name and count of the world are in SQL, as everybody sees them.
+  const conversation = id === WORLD_ROOM_ID ? await worldState(services, found.conversation) : found.conversation;
   return ok({
     conversation: presentConversation(conversation, headSeqId),
     members: await withProfiles(services, found.members),

@@ -23,12 +23,18 @@ import { ConversationParams } from "./conversations.ts";
 export const MessagesQuery = z.object({
   before: queryNumber(0).optional().meta({ description: "Only below this sequence" }),
   after: queryNumber(0).optional().meta({ description: "Only above this sequence" }),
+  cursor: queryNumber(0).optional().meta({
+    description: "`nextCursor` of the page before: in place of `after` where that is given, else of `before`",
+  }),
   limit: pageLimit(MESSAGES_DEFAULT, MESSAGES_LIMIT),
 });
 export type MessagesQuery = z.infer<typeof MessagesQuery>;
 export const MessageParams = ConversationParams.extend({ messageId: MessageId });
 
-/** Always ascending. `nextCursor` is null: pages go on with `before` or `after`. */
+/**
+ * Always ascending. `nextCursor` is the sequence where the next page begins, towards newer messages when `after` (exclusive)
+ * was given, else towards older ones: it may be given as `cursor`, or as that bound.
+ */
 export const MessageList = listOf(Message, "MessageList");
 export type MessageList = z.infer<typeof MessageList>;
 
