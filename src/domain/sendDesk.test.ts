@@ -253,9 +253,20 @@ describe("limits of a user", () => {
 
   it("keep the order: what comes after a refused send waits for it", ({ expect }) => {
     const desk = new Harness({ ...usual, sends: { perSecond: 10, burst: 1 } }).send("a", "b").pass(99).send("c");
-    expect(desk.heard()).toEqual(["b RATE_LIMITED 100", "c RATE_LIMITED 1"]);
+    expect(desk.heard()).toEqual(["b RATE_LIMITED 100", "c RATE_LIMITED 101"]);
     desk.pass(1).send("b").land();
     expect(desk.flownTo).toEqual([`${ROOM}: a`, `${ROOM}: b`]);
+  });
+
+  it("name a time that holds for each of several: who comes at theirs passes, in order", ({ expect }) => {
+    const desk = new Harness({ ...usual, sends: { perSecond: 10, burst: 1 } }).send("a", "b", "c", "d");
+    expect(desk.heard()).toEqual(["b RATE_LIMITED 100", "c RATE_LIMITED 200", "d RATE_LIMITED 300"]);
+    // Asking before keeps the place.
+    desk.pass(50).send("d", "c");
+    expect(desk.heard()).toEqual(["d RATE_LIMITED 250", "c RATE_LIMITED 150"]);
+    desk.land().pass(50).send("b").land().pass(100).send("c").land().pass(100).send("d").land();
+    expect(desk.heard().filter((text) => text.includes("RATE_LIMITED"))).toEqual([]);
+    expect(desk.flownTo).toEqual(["a", "b", "c", "d"].map((key) => `${ROOM}: ${key}`));
   });
 
   it("are narrower in the world room, and refuse only there", ({ expect }) => {

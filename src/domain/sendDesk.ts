@@ -30,7 +30,19 @@ const HOLDS_SWEPT_AT = 256;
 
 export type Parcel<Ticket> = { ticket: Ticket; command: SendCommand };
 /** Stands from `from` (inclusive) to `until` (exclusive), epoch milliseconds. */
-type Hold = { clientMsgId: string; from: number; until: number; fault: Fault };
+type Hold = {
+  clientMsgId: string;
+  from: number;
+  until: number;
+  fault: Fault;
+  /** Between two tokens of the rate that is the reason; 0 for any other reason, which then ends for all at once. */
+  spacingMs: number;
+  /** Whom it refused since, each with its place in the line: a time that holds is another one for each. */
+  followers: Map<string, number>;
+};
+
+/** Places kept for one hold; whoever comes later is told the last one's time. */
+const FOLLOWERS_LIMIT = 256;
 
 type OnTheWay<Ticket> = { conversationId: string; since: number; parcels: Parcel<Ticket>[] };
 
@@ -210,7 +222,10 @@ export class SendDesk<Ticket> {
   #refusal(conversationId: string, command: SendCommand, now: number): Fault | undefined {
     const hold = this.#standing(conversationId, now);
     if (hold !== undefined && hold.clientMsgId !== command.clientMsgId) {
-      return { ...hold.fault, retryAfterMs: hold.until - now };
+      return {
+        ...hold.fault,
+        retryAfterMs: hold.until - now + this.#behind(hold, command.clientMsgId),
+      };
     }
     this.#holds.delete(conversationId);
     if (!this.#hasWayFor(keyOf(conversationId, command.clientMsgId), now)) {
@@ -227,12 +242,22 @@ export class SendDesk<Ticket> {
       return undefined;
     }
     const fault: Fault = { name: "RATE_LIMITED", retryAfterMs: waitMs };
-    this.#hold(conversationId, command.clientMsgId, fault, now);
+    const slowest = Math.min(...limits.map(({ rate }) => rate.perSecond));
+    this.#hold(conversationId, command.clientMsgId, fault, now, 1000 / slowest);
     return fault;
   }
 
+  /** How much later than the first one its turn comes. A repetition keeps its place. */
+  #behind({ spacingMs, followers }: Hold, clientMsgId: string): number {
+    const place = followers.get(clientMsgId) ?? Math.min(followers.size + 1, FOLLOWERS_LIMIT);
+    if (place < FOLLOWERS_LIMIT) {
+      followers.set(clientMsgId, place);
+    }
+    return Math.ceil(place * spacingMs);
+  }
+
   /** In the place of a hold that stands: what that one refused came after everything that was under way. */
-  #hold(conversationId: string, clientMsgId: string, fault: Fault, now: number): void {
+  #hold(conversationId: string, clientMsgId: string, fault: Fault, now: number, spacingMs = 0): void {
     const standing = this.#standing(conversationId, now);
     if (this.#holds.size >= this.#sweepAt) {
       for (const other of this.#holds.keys()) {
@@ -241,7 +266,7 @@ export class SendDesk<Ticket> {
       this.#sweepAt = Math.max(HOLDS_SWEPT_AT, 2 * this.#holds.size);
     }
     const until = Math.max(standing?.until ?? now, now + (fault.retryAfterMs ?? UNREACHABLE_RETRY_MS));
-    this.#holds.set(conversationId, { clientMsgId, from: now, until, fault });
+    this.#holds.set(conversationId, { clientMsgId, from: now, until, fault, spacingMs, followers: new Map() });
   }
 
   /** The hold on a conversation, unless it is over. When the clock went back, its time begins again. */

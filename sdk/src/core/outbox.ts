@@ -151,7 +151,8 @@ export class Outbox {
     const lane = this.#lanes.get(row.pending.data.conversationId);
     if (lane !== undefined) {
       lane.window = 1;
-      until = Math.max(lane.blockedUntil, until);
+      // The first row's time counts: those behind it were told later ones, and go as soon as it has gone.
+      until = lane.rows[0] === row ? Math.max(lane.blockedUntil, until) : Math.max(lane.blockedUntil, now + 1);
       lane.blockedUntil = until;
     }
     return { kind: "waits", until };
