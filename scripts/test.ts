@@ -7,7 +7,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 
 const ROOT = join(import.meta.dirname, "..");
 
@@ -20,6 +20,20 @@ interface Outcome {
   readonly passed: number;
   readonly failed: number;
   readonly seconds: number;
+  /** Each failed test as `file > name: first line of the error`. */
+  readonly failures: readonly string[];
+}
+
+/** What of vitest's JSON report is read here. */
+interface Report {
+  readonly numPassedTests: number;
+  readonly numFailedTests: number;
+  readonly testResults: readonly {
+    readonly name: string;
+    readonly status: string;
+    readonly message: string;
+    readonly assertionResults: readonly { fullName: string; status: string; failureMessages: readonly string[] }[];
+  }[];
 }
 
 const known = [...CHECKS, ...PROJECTS];
@@ -47,28 +61,47 @@ for (const { step, passed, failed, seconds } of outcomes) {
 }
 const passedInAll = outcomes.reduce((sum, one) => sum + one.passed, 0);
 const failedInAll = outcomes.reduce((sum, one) => sum + one.failed, 0);
+for (const failure of outcomes.flatMap((one) => one.failures)) {
+  console.log(`- ${failure}`);
+}
 console.log(`${passedInAll} passed, ${failedInAll} failed`);
 process.exitCode = failedInAll === 0 ? 0 : 1;
 
-async function runCheck(script: string): Promise<{ passed: number; failed: number }> {
-  return { passed: 0, failed: (await run("npm", ["run", "--silent", script])) === 0 ? 0 : 1 };
+async function runCheck(script: string): Promise<Omit<Outcome, "step" | "seconds">> {
+  return { passed: 0, failed: (await run("npm", ["run", "--silent", script])) === 0 ? 0 : 1, failures: [] };
 }
 
-async function runProject(project: string): Promise<{ passed: number; failed: number }> {
-  const report = join(reports, `${project}.json`);
-  const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
+async function runProject(project: string): Promise<Omit<Outcome, "step" | "seconds">> {
+  const file = join(reports, `${project}.json`);
+  const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${file}`];
   const code = await run(join(ROOT, "node_modules/.bin/vitest"), ["run", "--project", project, ...reporters]);
-  const { numPassedTests: passed, numFailedTests: failed } = countsIn(report);
+  const report = reportIn(file);
+  const { numPassedTests: passed, numFailedTests: failed } = report;
   // A file that cannot be loaded, an error outside of any test, a run without a report: no test failed, and yet.
-  return { passed, failed: code !== 0 && failed === 0 ? 1 : failed };
+  return { passed, failed: code !== 0 && failed === 0 ? 1 : failed, failures: failuresIn(report) };
 }
 
-function countsIn(report: string): { numPassedTests: number; numFailedTests: number } {
+function reportIn(file: string): Report {
   try {
-    return JSON.parse(readFileSync(report, "utf8"));
+    return JSON.parse(readFileSync(file, "utf8"));
   } catch {
-    return { numPassedTests: 0, numFailedTests: 0 };
+    return { numPassedTests: 0, numFailedTests: 0, testResults: [] };
   }
+}
+
+function failuresIn({ testResults }: Report): string[] {
+  return testResults.flatMap(({ name, status, message, assertionResults }) => {
+    const file = relative(ROOT, name);
+    const failed = assertionResults.filter((one) => one.status === "failed");
+    if (failed.length === 0) {
+      return status === "failed" ? [`${file}: ${firstLine(message)}`] : [];
+    }
+    return failed.map((one) => `${file} > ${one.fullName}: ${firstLine(one.failureMessages[0] ?? "")}`);
+  });
+}
+
+function firstLine(text: string): string {
+  return (text.split("\n")[0] ?? "").slice(0, 300);
 }
 
 async function run(command: string, args: string[]): Promise<number | null> {
