@@ -53,6 +53,7 @@ type Parts = {
     fault: Fault,
     ref: string | undefined,
     send: { clientMsgId: string; conversationId: string },
+    requestId?: string,
   ): void;
 };
 
@@ -130,15 +131,15 @@ export class SessionSends {
   /** What became of sends that went through the bus. Any of them may come again, or after this object has forgotten who waits. */
   landed(conversationId: string, outcomes: readonly LandedSend[]): void {
     const now = systemClock.now();
-    for (const { clientMsgId, outcome } of outcomes) {
-      if (!this.#desk.settle(conversationId, clientMsgId, outcome, now)) {
-        this.#tellAll(conversationId, clientMsgId, outcome);
+    for (const landed of outcomes) {
+      if (!this.#desk.settle(conversationId, landed.clientMsgId, landed.outcome, now)) {
+        this.#tellAll(conversationId, landed);
       }
     }
   }
 
   /** Nobody knows any more which socket asked: all are told, and clients know their own keys. */
-  #tellAll(conversationId: string, clientMsgId: string, outcome: Result<StoredMessage>): void {
+  #tellAll(conversationId: string, { clientMsgId, outcome, requestId }: LandedSend): void {
     const { sockets, refuse } = this.#parts;
     for (const socket of sockets.all()) {
       if (outcome.ok) {
@@ -146,7 +147,7 @@ export class SessionSends {
         const data = { clientMsgId, conversationId, status: "sent", messageId, seqId, createdAt } as const;
         sockets.send([socket], { type: "message-ack", data });
       } else {
-        refuse(socket, outcome.fault, undefined, { clientMsgId, conversationId });
+        refuse(socket, outcome.fault, undefined, { clientMsgId, conversationId }, requestId);
       }
     }
     if (outcome.ok) {

@@ -115,7 +115,7 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
       heads: this.#heads,
       actor: () => this.#actor(),
       world: this.#world,
-      refuse: (socket, fault, ref, send) => this.#refuse(socket, fault, ref, send),
+      refuse: (socket, fault, ref, send, requestId) => this.#refuse(socket, fault, ref, send, requestId),
     });
   }
 
@@ -353,8 +353,13 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
 
   // ---- frames
 
-  #refuse(socket: WebSocket, fault: Fault, ref?: string, send?: { clientMsgId: string; conversationId: string }): void {
-    const requestId = newId(systemClock.now());
+  #refuse(
+    socket: WebSocket,
+    fault: Fault,
+    ref?: string,
+    send?: { clientMsgId: string; conversationId: string },
+    requestId = newId(systemClock.now()),
+  ): void {
     noteRefusal(fault);
     log("info", "a frame was refused", { userId: this.#userId, code: fault.name, requestId });
     this.#sockets.send(

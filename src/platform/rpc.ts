@@ -148,8 +148,11 @@ export type PresenceNotice = PresenceView & {
 /** Messages of one conversation after `from` up to `to`, both sequences. */
 export type DeliveredRange = { conversationId: string; from: number; to: number };
 
-/** The answer of a room to a send that went through the bus. */
-export type LandedSend = { clientMsgId: string; outcome: Result<StoredMessage> };
+/**
+ * The answer of a room to a send that went through the bus. `requestId` names a failure that an event tells of: the same however
+ * often the event comes.
+ */
+export type LandedSend = { clientMsgId: string; outcome: Result<StoredMessage>; requestId?: string };
 
 export interface SessionRpc {
   /** After the password was checked: makes or reuses a device and begins a refresh family. */

@@ -69,5 +69,7 @@ function sendFailed(
 ): Promise<void> {
   const { sender_id: senderId, client_msg_id: clientMsgId, code } = event.payload;
   const name = ERROR_NAMES.find((known) => ERRORS[known].code === code) ?? "INTERNAL";
-  return sessionOf(env, senderId).sendsLanded(conversationId, [{ clientMsgId, outcome: err({ name }) }]);
+  return sessionOf(env, senderId).sendsLanded(conversationId, [
+    { clientMsgId, outcome: err({ name }), requestId: event.event_id },
+  ]);
 }

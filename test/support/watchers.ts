@@ -25,10 +25,10 @@ export class Watchers {
       if (check()) {
         resolve();
       } else if (over?.() === true) {
-        reject(new Error(`it was over before ${what}: ${seen()}`));
+        reject(new Error(`it was over before ${what}: ${shortened(seen())}`));
       }
     };
-    const late = setTimeout(() => reject(new Error(`never came: ${what}; ${seen()}`)), patienceMs);
+    const late = setTimeout(() => reject(new Error(`never came: ${what}; ${shortened(seen())}`)), patienceMs);
     this.#looks.add(look);
     look();
     try {
@@ -38,4 +38,11 @@ export class Watchers {
       this.#looks.delete(look);
     }
   }
+}
+
+/** Frames can be long; the message of a failure must stay readable. */
+const SEEN_CHARS = 2_000;
+
+function shortened(text: string): string {
+  return text.length <= SEEN_CHARS ? text : `${text.slice(0, SEEN_CHARS)}… (${text.length} characters)`;
 }
