@@ -14,6 +14,11 @@ export interface Dialect {
   readonly routes: Hono;
   /** Throws when the engine behind does not answer. */
   health(): Promise<void>;
+  /**
+   * The bridge is about to stop: begins to end what it does of its own accord, while requests in flight still need it.
+   * @param withinMs what takes longer is cut off
+   */
+  drain?(withinMs: number): Promise<void>;
   /** Ends what is open: connections, transactions (rolled back), consumers. */
   close(): Promise<void>;
 }

@@ -36,6 +36,37 @@ export function createMetrics() {
       labelNames: ["dialect"],
       registers,
     }),
+    partitions: new Gauge({
+      name: "bridge_partitions",
+      help: "Partitions that this bridge reads, by group.",
+      labelNames: ["group"],
+      registers,
+    }),
+    pushes: new Counter({
+      name: "bridge_pushes_total",
+      help: "Batches brought to the worker, by group, topic and outcome: done, failed, refused, unavailable.",
+      labelNames: ["group", "topic", "outcome"],
+      registers,
+    }),
+    pushSeconds: new Histogram({
+      name: "bridge_push_duration_seconds",
+      help: "Time until the worker answered a batch.",
+      labelNames: ["group", "topic"],
+      buckets: REQUEST_BUCKETS_S,
+      registers,
+    }),
+    pushedRecords: new Counter({
+      name: "bridge_pushed_records_total",
+      help: "Records that the worker has done.",
+      labelNames: ["group", "topic"],
+      registers,
+    }),
+    deadLetters: new Counter({
+      name: "bridge_dead_letters_total",
+      help: "Records that became dead letters.",
+      labelNames: ["group", "topic"],
+      registers,
+    }),
     sqlSessions: new Gauge({
       name: "bridge_sql_sessions",
       help: "Sessions that hold a connection: open transactions and changed sessions.",

@@ -33,6 +33,8 @@ export interface BridgeServer {
 /** An engine that does not answer in this time is not healthy. */
 const HEALTH_LIMIT_MS = 2_000;
 const RETRY_AFTER_S = "1";
+/** What a request costs besides its body: many that only wait are not free either. */
+const REQUEST_BYTES = 16 * 1024;
 const UNKNOWN_PATH = { error: "There is no such path, or its engine is not configured.", status: 404 };
 
 export async function startServer(
@@ -95,7 +97,7 @@ export async function startServer(
       metrics.refused.inc({ dialect: name, reason: "draining" });
       return c.json(dialect.problem(503, "the bridge is stopping"), 503, { connection: "close" });
     }
-    const bytes = expectedBytes(c.req.header("content-length"), c.req.method, options.maxBodyBytes);
+    const bytes = REQUEST_BYTES + expectedBytes(c.req.header("content-length"), c.req.method, options.maxBodyBytes);
     if (!gate.enter(bytes)) {
       metrics.refused.inc({ dialect: name, reason: "overloaded" });
       return c.json(dialect.problem(503, "the bridge is overloaded"), 503, { "retry-after": RETRY_AFTER_S });
@@ -124,7 +126,7 @@ export async function startServer(
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       server.closeIdleConnections();
       const late = setTimeout(() => server.closeAllConnections(), options.drainMs);
-      await closed;
+      await Promise.all([closed, ...dialects.map((dialect) => dialect.drain?.(options.drainMs))]);
       clearTimeout(late);
       await Promise.all(dialects.map((dialect) => dialect.close()));
     },

@@ -5,6 +5,7 @@
 import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import * as z from "zod";
+import { chosenGroups, GROUPS } from "./kafka/groups.ts";
 import { kafkaFields, kafkaSettings, type KafkaSettings } from "./kafka/settings.ts";
 import { flag, integer, list, optionalUrl, text } from "./settingFields.ts";
 
@@ -173,8 +174,10 @@ function mysqlSettings(fields: Fields, file: FileReader, problems: string[]): My
 }
 
 function engineProblems({ kafka, redis, mysql }: Settings): string[] {
+  const { unknown } = chosenGroups(kafka?.push?.groups ?? []);
+  const names = Object.keys(GROUPS).join(", ");
   return kafka || redis || mysql
-    ? []
+    ? unknown.map((group) => `BRIDGE_GROUPS names ${group}, which is none of ${names}.`)
     : ["Nothing to bridge: set KAFKA_BROKERS, REDIS_URL or MYSQL_URL, at least one of them."];
 }
 

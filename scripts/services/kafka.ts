@@ -41,32 +41,59 @@ export function fetchKafka(log: (line: string) => void): void {
   renameSync(partial, JARS);
 }
 
+/** What a Kafka of another kind has besides the usual. */
+export interface KafkaKind {
+  readonly name: string;
+  /** Settings that are added, or take the place of the usual ones; `folder` is the server's own. */
+  properties(folder: string, port: number): Promise<Record<string, string | number | boolean>>;
+  /** For the tool that formats the folder. */
+  readonly formatArgs: readonly string[];
+}
+
+const USUAL: KafkaKind = { name: "Kafka", properties: () => Promise.resolve({}), formatArgs: [] };
+
 /** Call `fetchKafka` before the first start. */
-export const kafka: Recipe = {
-  name: "Kafka",
-  // The port opens a moment earlier, before requests are served.
-  ready: /Kafka Server started/,
+export function kafkaOf(kind: KafkaKind): Recipe {
+  return {
+    name: kind.name,
+    // The port opens a moment earlier, before requests are served.
+    ready: /Kafka Server started/,
 
-  async prepare(folder, port) {
-    const config = join(folder, "server.properties");
-    if (existsSync(config)) {
-      return;
-    }
-    writeFileSync(config, properties(port, await freePort(), join(folder, "data")));
-    // A cluster's id is 16 bytes in base64; "-" at its beginning would be an option.
-    const id = `A${randomBytes(16).toString("base64url").slice(1)}`;
-    const { file, args } = java("kafka.tools.StorageTool", "format", "-t", id, "-c", config);
-    const { status, stdout, stderr } = spawnSync(file, args, { encoding: "utf8" });
-    if (status !== 0) {
-      throw new Error(`Kafka's folder could not be formatted:\n${stdout}${stderr}`);
-    }
-    if (!readFileSync(join(folder, "data/meta.properties"), "utf8").includes(id)) {
-      throw new Error("Kafka's folder was formatted for another cluster");
-    }
-  },
+    async prepare(folder, port) {
+      const config = join(folder, "server.properties");
+      if (existsSync(config)) {
+        return;
+      }
+      const more = await kind.properties(folder, port);
+      writeFileSync(config, linesOf({ ...properties(port, await freePort(), join(folder, "data")), ...more }));
+      format(folder, config, kind.formatArgs);
+    },
 
-  command: (folder) => java("kafka.Kafka", join(folder, "server.properties")),
-};
+    command: (folder) => java("kafka.Kafka", join(folder, "server.properties")),
+  };
+}
+
+/** One broker without passwords. */
+export const kafka = kafkaOf(USUAL);
+
+function format(folder: string, config: string, more: readonly string[]): void {
+  // A cluster's id is 16 bytes in base64; "-" at its beginning would be an option.
+  const id = `A${randomBytes(16).toString("base64url").slice(1)}`;
+  const { file, args } = java("kafka.tools.StorageTool", "format", "-t", id, "-c", config, ...more);
+  const { status, stdout, stderr } = spawnSync(file, args, { encoding: "utf8" });
+  if (status !== 0) {
+    throw new Error(`Kafka's folder could not be formatted:\n${stdout}${stderr}`);
+  }
+  if (!readFileSync(join(folder, "data/meta.properties"), "utf8").includes(id)) {
+    throw new Error("Kafka's folder was formatted for another cluster");
+  }
+}
+
+function linesOf(settings: Readonly<Record<string, string | number | boolean>>): string {
+  return Object.entries(settings)
+    .map(([name, value]) => `${name}=${value}\n`)
+    .join("");
+}
 
 function java(...args: string[]): Command {
   const settings = join(FILES, "log4j2.properties");
@@ -74,8 +101,8 @@ function java(...args: string[]): Command {
   return { file: "java", args: [...jvm, "-cp", join(JARS, "*"), ...args] };
 }
 
-function properties(port: number, controllerPort: number, data: string): string {
-  return Object.entries({
+function properties(port: number, controllerPort: number, data: string) {
+  return {
     "process.roles": "broker,controller",
     "node.id": 1,
     "controller.quorum.voters": `1@127.0.0.1:${controllerPort}`,
@@ -111,7 +138,5 @@ function properties(port: number, controllerPort: number, data: string): string 
     "background.threads": 2,
     "log.cleaner.dedupe.buffer.size": 16_777_216,
     "log.segment.bytes": 67_108_864,
-  })
-    .map(([name, value]) => `${name}=${value}\n`)
-    .join("");
+  };
 }

@@ -22,6 +22,8 @@ export interface PushSettings {
   readonly maxTries: number;
   readonly batchRecords: number;
   readonly batchBytes: number;
+  /** Of records that were read and are not done, all partitions together. */
+  readonly memoryBytes: number;
   readonly timeoutMs: number;
 }
 
@@ -41,6 +43,7 @@ export interface KafkaSettings {
 /** 32 random bytes as hex or base64 are longer; a word is shorter. */
 const SECRET_MIN_CHARS = 16;
 const DAY_MS = 24 * 60 * 60 * 1000;
+const MIB = 1024 * 1024;
 
 export const kafkaFields = {
   KAFKA_BROKERS: list(),
@@ -63,6 +66,7 @@ export const kafkaFields = {
   BRIDGE_MAX_TRIES: integer("BRIDGE_MAX_TRIES", { min: 1, max: 1_000, preset: 10 }),
   BRIDGE_BATCH_RECORDS: integer("BRIDGE_BATCH_RECORDS", { min: 1, max: 10_000, preset: 200 }),
   BRIDGE_BATCH_BYTES: integer("BRIDGE_BATCH_BYTES", { min: 1_024, max: 50_000_000, preset: 2_000_000 }),
+  BRIDGE_PUSH_MEMORY_BYTES: integer("BRIDGE_PUSH_MEMORY_BYTES", { min: 1_024, max: 1e11, preset: 128 * MIB }),
   BRIDGE_PUSH_TIMEOUT_MS: integer("BRIDGE_PUSH_TIMEOUT_MS", { min: 10, max: 600_000, preset: 30_000 }),
 };
 
@@ -87,6 +91,7 @@ interface Fields {
   BRIDGE_MAX_TRIES: number;
   BRIDGE_BATCH_RECORDS: number;
   BRIDGE_BATCH_BYTES: number;
+  BRIDGE_PUSH_MEMORY_BYTES: number;
   BRIDGE_PUSH_TIMEOUT_MS: number;
 }
 
@@ -169,6 +174,7 @@ function pushSettings(fields: Fields, problems: string[]): PushSettings | undefi
     maxTries: fields.BRIDGE_MAX_TRIES,
     batchRecords: fields.BRIDGE_BATCH_RECORDS,
     batchBytes: fields.BRIDGE_BATCH_BYTES,
+    memoryBytes: fields.BRIDGE_PUSH_MEMORY_BYTES,
     timeoutMs: fields.BRIDGE_PUSH_TIMEOUT_MS,
   };
 }

@@ -19,7 +19,6 @@ export interface RedisCommand {
 
 export type Parsed<Value> = { ok: true; value: Value } | { ok: false; error: string };
 
-// prettier-ignore -- a name a line would be three screens.
 const REFUSED: Readonly<Record<string, readonly string[]>> = {
   "waits on the shared connection": [
     "BLPOP",

@@ -1,0 +1,81 @@
+/** How the bridge reaches Kafka: one set of options for producers, consumers and admin clients. */
+import { Admin, type BaseOptions, ConnectionPool, Consumer, findErrorBy, Producer } from "@platformatic/kafka";
+import type { KafkaSettings } from "./settings.ts";
+
+/** A broker that restarts is back in 3 to 5 s (measured); a caller over HTTP does not wait that long. */
+const REQUEST_TIMEOUT_MS = 5_000;
+const CONNECT_TIMEOUT_MS = 3_000;
+const RETRY_DELAY_MS = 100;
+/** Short, so that a bridge that was killed gives its partitions to the others soon. */
+const SESSION_TIMEOUT_MS = 10_000;
+const HEARTBEAT_INTERVAL_MS = 1_000;
+
+/** A fetch may wait for records, a join for the other members: the limit of a request leaves room for both. */
+const WAITING_REQUESTS = { timeout: REQUEST_TIMEOUT_MS * 3, requestTimeout: REQUEST_TIMEOUT_MS * 3 };
+
+function baseOptions(settings: KafkaSettings, retries: number): BaseOptions {
+  const { tls, sasl } = settings;
+  return {
+    clientId: settings.clientId,
+    bootstrapBrokers: [...settings.brokers],
+    retries,
+    retryDelay: RETRY_DELAY_MS,
+    timeout: REQUEST_TIMEOUT_MS,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    connectTimeout: CONNECT_TIMEOUT_MS,
+    autocreateTopics: false,
+    // The name that is asked for is also the name that the certificate must have.
+    ...(tls ? { tls: withoutEmpty(tls), tlsServerName: true } : {}),
+    ...(sasl ? { sasl } : {}),
+  };
+}
+
+/** `undefined` for a certificate would mean "none", not "the system's". */
+function withoutEmpty<Options extends object>(options: Options): Partial<Options> {
+  const entries = Object.entries(options).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(entries) as Partial<Options>;
+}
+
+export type KafkaProducer = Producer;
+export type KafkaConsumer = Consumer;
+export type KafkaAdmin = Admin;
+
+/** Waits for all replicas: what was answered to a client is not lost with one broker. */
+export function newProducer(settings: KafkaSettings): KafkaProducer {
+  return new Producer({ ...baseOptions(settings, 2), acks: -1 });
+}
+
+export function newAdmin(settings: KafkaSettings): KafkaAdmin {
+  return new Admin(baseOptions(settings, 1));
+}
+
+/** @param retries of each request; 0 where the caller repeats by itself */
+export function newConsumer(settings: KafkaSettings, groupId: string, { retries = 3 } = {}): KafkaConsumer {
+  return new Consumer({
+    ...baseOptions(settings, retries),
+    groupId,
+    sessionTimeout: SESSION_TIMEOUT_MS,
+    rebalanceTimeout: SESSION_TIMEOUT_MS,
+    heartbeatInterval: HEARTBEAT_INTERVAL_MS,
+    ...WAITING_REQUESTS,
+    autocommit: false,
+  });
+}
+
+/** Connections of their own for requests that wait for records. */
+export function newFetchPool(settings: KafkaSettings): ConnectionPool {
+  return new ConnectionPool(settings.clientId, { ...baseOptions(settings, 0), ...WAITING_REQUESTS });
+}
+
+/** Kafka's own name for what went wrong (`UNKNOWN_TOPIC_OR_PARTITION`), wherever in the chain of errors it is. */
+export function hasKafkaError(error: unknown, apiId: string): boolean {
+  return error instanceof Error && findErrorBy(error, "apiId", apiId) !== null;
+}
+
+/** The client finds out by itself that a topic is not there, and says so in its own words ("Unknown topic x."). */
+export function isUnknownTopic(error: unknown): boolean {
+  const isUser = error instanceof Error && findErrorBy(error, "code", "PLT_KFK_USER") !== null;
+  return hasKafkaError(error, "UNKNOWN_TOPIC_OR_PARTITION") || (isUser && error.message.startsWith(UNKNOWN_TOPIC_TEXT));
+}
+
+const UNKNOWN_TOPIC_TEXT = "Unknown topic";

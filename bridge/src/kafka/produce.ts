@@ -1,0 +1,66 @@
+/** Producing: every message gets its partition here, so that each answer can name its own offset, in the order asked. */
+import { murmur2 } from "@platformatic/kafka";
+import type { KafkaProducer } from "./client.ts";
+import { KafkaProblem } from "./problems.ts";
+import type { Message } from "./schemas.ts";
+
+export interface Metadata {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+  readonly timestamp: number;
+}
+
+export type ProducedMessage = Message & { readonly topic: string };
+
+/** As Java's client does it, so that all producers of a topic agree where a key belongs. */
+export function partitionOfKey(key: string, partitions: number): number {
+  return (murmur2(Buffer.from(key)) & 0x7fff_ffff) % partitions;
+}
+
+/** Messages without a key: one partition a request, and another one for the next. */
+let turn = Math.floor(Math.random() * 1_000);
+
+/** Rejects when Kafka did not take all of them; some of them may be there then. */
+export async function produce(producer: KafkaProducer, messages: readonly ProducedMessage[]): Promise<Metadata[]> {
+  if (messages.length === 0) {
+    return [];
+  }
+  const topics = [...new Set(messages.map(({ topic }) => topic))];
+  const metadata = await producer.metadata({ topics });
+  const now = Date.now();
+  turn++;
+  const placed = messages.map((message) => {
+    const partitions = metadata.topics.get(message.topic)?.partitionsCount ?? 0;
+    const partition = message.partition ?? partitionFor(message, partitions);
+    if (partition >= partitions) {
+      throw new KafkaProblem(404, "there is no such topic or partition");
+    }
+    return { ...message, partition, timestamp: message.timestamp ?? now };
+  });
+  const { offsets = [] } = await producer.send({
+    messages: placed.map(({ topic, partition, key, value, timestamp, headers }) => ({
+      topic,
+      partition,
+      value: Buffer.from(value),
+      timestamp: BigInt(timestamp),
+      ...(key === undefined ? {} : { key: Buffer.from(key) }),
+      ...(headers ? { headers: new Map(headers.map((one) => [Buffer.from(one.key), Buffer.from(one.value)])) } : {}),
+    })),
+  });
+  // Kafka says where the first of a partition is; the others follow it.
+  const next = new Map(offsets.map(({ topic, partition, offset }) => [`${topic}:${partition}`, Number(offset)]));
+  return placed.map(({ topic, partition, timestamp }) => {
+    const key = `${topic}:${partition}`;
+    const offset = next.get(key) ?? -1;
+    next.set(key, offset + 1);
+    return { topic, partition, offset, timestamp };
+  });
+}
+
+function partitionFor({ key }: ProducedMessage, partitions: number): number {
+  if (partitions === 0) {
+    return 0;
+  }
+  return key === undefined ? turn % partitions : partitionOfKey(key, partitions);
+}

@@ -1,0 +1,25 @@
+/** `npm run bridge:topics`: makes the topics that are not there, with partitions and retention, and widens narrow ones. */
+import { newAdmin } from "./kafka/client.ts";
+import { ensureTopics } from "./kafka/topics.ts";
+import { describeError } from "./log.ts";
+import { readSettings } from "./settings.ts";
+
+const read = readSettings(process.env);
+if (!read.ok || !read.settings.kafka) {
+  const problems = read.ok ? ["KAFKA_BROKERS must say where Kafka is."] : read.problems;
+  for (const problem of problems) {
+    console.error(problem);
+  }
+  process.exit(1);
+}
+const admin = newAdmin(read.settings.kafka);
+try {
+  for (const line of await ensureTopics(admin, read.settings.kafka.topics)) {
+    console.log(line);
+  }
+} catch (error) {
+  console.error(`The topics could not be made: ${describeError(error)}.`);
+  process.exitCode = 1;
+} finally {
+  await admin.close();
+}
