@@ -20,12 +20,16 @@ const KINDS: readonly (readonly [StatementKind, RegExp])[] = [
   // `load data` reads files, `kill` and `shutdown` act on others, `xa` outlives its connection.
   ["refused", /^(?:load\s+(?:data|xml)|kill|shutdown|xa|handler|change|reset|install|uninstall|use)\b/i],
   ["session", /^(?:set|lock|unlock|prepare|execute|deallocate|create\s+(?:or\s+replace\s+)?temporary)\b/i],
-  ["session", /\b(?:get_lock|release_lock|release_all_locks)\s*\(|@\w+\s*:=/i],
 ];
+/** Anywhere in a statement; in the text of a value it is only text. */
+const LEAVING = /\b(?:get_lock|release_lock|release_all_locks)\s*\(|@\w+\s*:=/i;
+const QUOTED = /'(?:[^'\\]|\\.|'')*'|"(?:[^"\\]|\\.|"")*"|`[^`]*`/gs;
 
 export function kindOf(sql: string): StatementKind {
   const bare = withoutComments(sql);
-  return KINDS.find(([, pattern]) => pattern.test(bare))?.[0] ?? "plain";
+  const kind = KINDS.find(([, pattern]) => pattern.test(bare))?.[0];
+  // Values are taken out only where they matter: a statement may have a megabyte of them.
+  return kind ?? (LEAVING.test(bare) && LEAVING.test(bare.replaceAll(QUOTED, "''")) ? "session" : "plain");
 }
 
 function withoutComments(sql: string): string {
