@@ -2,7 +2,7 @@
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { LOCAL, parseSettings } from "../../src/platform/settings.ts";
+import { LOCAL, parseSettings, type Settings } from "../../src/platform/settings.ts";
 import { bundleWorker } from "./bundle.ts";
 import { reasonOf, StartError } from "./errors.ts";
 import { endLeftovers, watchForWorkerd } from "./leftover.ts";
@@ -42,7 +42,7 @@ async function run(shutdown: Shutdown): Promise<void> {
     JWT_KEYS: settings.jwtKeys ?? signingKeys(folder.path),
     GOCHAT_LOCAL: LOCAL,
   };
-  refuseBadSettings(variables);
+  const { planetscale } = checked(variables);
 
   const ended = await endLeftovers(folder);
   if (ended > 0) {
@@ -54,6 +54,9 @@ async function run(shutdown: Shutdown): Promise<void> {
 
   const building = bundleWorker(join(ROOT, "src/worker.ts"));
   building.catch(() => {}); // Awaited below; until then a failure is not unhandled.
+  if (planetscale !== undefined) {
+    await migrateIfThere(planetscale.url);
+  }
   // Loading wrangler and miniflare takes a second: it is done while the Worker builds, and not before all is well.
   const { Server } = await import("./server.ts");
   const server = new Server({
@@ -123,10 +126,20 @@ class Shutdown {
   }
 }
 
-function refuseBadSettings(variables: Record<string, string>): void {
+function checked(variables: Record<string, string>): Settings {
   const parsed = parseSettings(variables);
   if (!parsed.ok) {
     throw new StartError(`The settings are not right: ${parsed.problems.join("; ")}.`);
+  }
+  return parsed.value;
+}
+
+/** Conversations go on while SQL is away, so a server comes up without it as well. */
+async function migrateIfThere(url: string): Promise<void> {
+  const { applyMysqlMigrations } = await import("./mysqlMigrations.ts");
+  const away = await applyMysqlMigrations(url);
+  if (away !== undefined) {
+    console.error(`${away} Served without it; start again when it is back, should this release have new migrations.`);
   }
 }
 

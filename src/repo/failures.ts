@@ -85,7 +85,8 @@ const OUTAGE_CODES: ReadonlySet<string> = new Set([
   "CANCELED",
 ]);
 
-function isOutage(error: unknown): boolean {
+/** Will waiting help? */
+export function isOutage(error: unknown): boolean {
   if (error instanceof MysqlError) {
     const { errno, code, status } = error;
     // Refused credentials (401, 403) are somebody's mistake, but nobody's who sends a request.
