@@ -42,7 +42,7 @@ export function conversationRepo(database: Database): ConversationRepo {
         .from(userReadPointers)
         .where(and(eq(userReadPointers.userId, userId), inArray(userReadPointers.conversationId, ids))),
       // Not by `head_seq_id`, which may be ahead while the message itself is still in the queue.
-      db.select().from(messages).where(dialect.newestOf(conversationIds)),
+      dialect.newest(db, conversationIds),
     ]);
     const members = new Map(memberRows.map((row) => [row.conversationId, row]));
     const pointers = new Map(pointerRows.map((row) => [row.conversationId, row.readSeqId]));

@@ -1,5 +1,5 @@
 /** How SQLite, which D1 is, says what dialects say differently. */
-import { sql, type SQL } from "drizzle-orm";
+import { sql } from "drizzle-orm";
 import { messages } from "../../schema/sqlite.ts";
 import type { Dialect } from "./database.ts";
 
@@ -17,13 +17,9 @@ export const d1Dialect: Dialect = {
     insert.onConflictDoUpdate({ target: key, set, ...(where === undefined ? {} : { setWhere: where }) }),
   mergeJson: (base, patch) => sql`json_patch(${base}, ${patch})`,
   jsonBoolean: (condition) => sql`json(CASE WHEN ${condition} THEN 'true' ELSE 'false' END)`,
-  newestOf: newestByLookUp,
+  // `max` over a primary key prefix is one look-up.
+  newest: (db, conversationIds) =>
+    db.select().from(messages).where(sql`(${messages.conversationId}, ${messages.seqId}) IN (
+      SELECT j.value, (SELECT max(m.seq_id) FROM messages m WHERE m.conversation_id = j.value)
+      FROM json_each(${JSON.stringify(conversationIds)}) j)`),
 };
-
-/** `max` over a primary key prefix is one look-up. */
-function newestByLookUp(conversationIds: readonly string[]): SQL {
-  const ids = JSON.stringify(conversationIds);
-  const { conversationId, seqId } = messages;
-  return sql`(${conversationId}, ${seqId}) IN (
-    SELECT j.value, (SELECT max(m.seq_id) FROM messages m WHERE m.conversation_id = j.value) FROM json_each(${ids}) j)`;
-}

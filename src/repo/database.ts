@@ -9,6 +9,7 @@
 import type { SQL, SQLWrapper } from "drizzle-orm";
 import type { BatchItem, BatchResponse } from "drizzle-orm/batch";
 import type { DrizzleD1Database } from "drizzle-orm/d1";
+import type { RunnableQuery } from "drizzle-orm/runnable-query";
 import type { AnySQLiteInsert, SQLiteColumn, SQLiteTable } from "drizzle-orm/sqlite-core";
 import type * as schema from "../../schema/sqlite.ts";
 import type { RoomRows } from "./roomRows.ts";
@@ -20,6 +21,8 @@ export type Builders = Pick<DrizzleD1Database, "select" | "insert" | "update" | 
 
 /** A builder that has not run yet; to await it runs it. */
 export type Statement = BatchItem<"sqlite"> & PromiseLike<unknown>;
+/** A builder whose rows are known. */
+export type Query<Row> = RunnableQuery<Row[], "sqlite"> & PromiseLike<Row[]>;
 export type Statements = Readonly<[Statement, ...Statement[]]>;
 
 /** `"recent"`: may miss what was written a moment ago, so a replica may answer. */
@@ -65,8 +68,8 @@ export interface Dialect {
   mergeJson(base: string, patch: SQL): SQL;
   /** JSON's true where the condition holds, else false. */
   jsonBoolean(condition: SQL): SQL;
-  /** The newest stored message of each of these conversations: a condition on `messages`. */
-  newestOf(conversationIds: readonly string[]): SQL;
+  /** The newest stored message of each of these conversations. */
+  newest(db: Builders, conversationIds: readonly string[]): Query<Tables["messages"]["$inferSelect"]>;
 }
 
 /** What becomes of a row that an insert meets. */

@@ -5,7 +5,9 @@
 import type { Client } from "@planetscale/database";
 import { is, SQL } from "drizzle-orm";
 import { drizzle, type PlanetScaleDatabase } from "drizzle-orm/planetscale-serverless";
-import { affectedBy, type Builders, type Database, type Statement } from "./database.ts";
+import { describeError, log } from "../telemetry/log.ts";
+import { within } from "../telemetry/breaker.ts";
+import { affectedBy, type Builders, type Database, type Freshness, type Statement } from "./database.ts";
 import { guarded, MysqlError } from "./failures.ts";
 import { mysqlDialect, mysqlTables } from "./mysqlDialect.ts";
 import { applyMysqlRows } from "./mysqlRows.ts";
@@ -20,19 +22,28 @@ function buildersOf(runner: Runner): Builders {
 
 /**
  * @param primary where it is written, and read what must be new
- * @param replica where it may be read a little later
+ * @param replica where it may be read a little later; whatever it does not answer, `primary` does
  */
 export function mysqlDatabase(primary: Client, replica: Client = primary): Database {
   const now = drizzle(primary);
   const recent = replica === primary ? now : drizzle(replica);
   const run = (statement: Statement | SQL, runner: Runner = now): Promise<unknown> =>
     told(() => runOn(runner, statement));
+  const read = <T>(freshness: Freshness | undefined, ask: (from: PlanetScaleDatabase) => PromiseLike<T>): Promise<T> =>
+    guarded(() =>
+      freshness === "recent" && recent !== now
+        ? eitherOf(
+            () => told(() => ask(recent)),
+            () => told(() => ask(now)),
+          )
+        : told(() => ask(now)),
+    );
   return {
     tables: mysqlTables,
     dialect: mysqlDialect,
-    query: (make, freshness) => guarded(() => told(() => make(buildersOf(freshness === "recent" ? recent : now)))),
-    async rows<T>(query: SQL, freshness?: "now" | "recent") {
-      const result = await guarded(() => told(() => (freshness === "recent" ? recent : now).execute(query)));
+    query: (make, freshness) => read(freshness, (from) => make(buildersOf(from))),
+    async rows<T>(query: SQL, freshness?: Freshness) {
+      const result = await read(freshness, (from) => from.execute(query));
       return result.rows as T[];
     },
     change: async (make) => affectedBy(await guarded(() => againAfterDeadlock(() => run(make(buildersOf(now)))))),
@@ -75,6 +86,19 @@ async function told<T>(call: () => PromiseLike<T>): Promise<T> {
     return await call();
   } catch (error) {
     throw withoutStatement(error);
+  }
+}
+
+/** Of the time that a query has in all (4 s, failures.ts), so that the primary still can answer. */
+const REPLICA_LIMIT_MS = 1_000;
+
+/** A replica that is away, behind with a migration or not ours to ask costs a moment, and never the answer. */
+async function eitherOf<T>(replica: () => Promise<T>, primary: () => Promise<T>): Promise<T> {
+  try {
+    return await within(REPLICA_LIMIT_MS, "sql", replica());
+  } catch (error) {
+    log("warn", "the replica of SQL did not answer", { error: describeError(error) });
+    return primary();
   }
 }
 

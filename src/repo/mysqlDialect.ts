@@ -1,8 +1,8 @@
 /** How MySQL says what dialects say differently. */
-import { getTableColumns, Param, sql, type SQL, type SQLWrapper } from "drizzle-orm";
+import { and, eq, getTableColumns, inArray, Param, sql, type SQL, type SQLWrapper } from "drizzle-orm";
 import type { SQLiteTable } from "drizzle-orm/sqlite-core";
 import * as tables from "../../schema/mysql.ts";
-import type { Dialect, Statement, Tables } from "./database.ts";
+import type { Builders, Dialect, Statement, Tables } from "./database.ts";
 
 /** The schemas are equal (schema/equal.test.ts): what TypeScript says of the tables of one holds for the other. */
 export const mysqlTables = tables as unknown as Tables;
@@ -20,7 +20,7 @@ export const mysqlDialect: Dialect = {
   mergeJson: (base, patch) => sql`json_merge_patch(${base}, ${patch})`,
   // CAST('true' AS JSON) is not known to MariaDB.
   jsonBoolean: (condition) => sql`json_extract(if(${condition}, 'true', 'false'), '$')`,
-  newestOf: newestByGroup,
+  newest: newestByGroup,
 };
 
 function upserting(insert: SQLWrapper, set: SQL): Statement {
@@ -36,10 +36,19 @@ function assignments(table: SQLiteTable, set: Readonly<Record<string, SQL>>, whe
   return sql.join(parts, sql`, `);
 }
 
-/** The index answers `max` of each group with one look-up. Both conditions name the shards. */
-function newestByGroup(conversationIds: readonly string[]): SQL {
-  const { conversationId, seqId } = tables.messages;
+/** The index answers `max` of each group with one look-up. Both sides name the shards. */
+function newestByGroup(db: Builders, conversationIds: readonly string[]) {
+  const { messages } = mysqlTables;
   const ids = mysqlDialect.list(conversationIds);
-  return sql`${conversationId} IN ${ids} AND (${conversationId}, ${seqId}) IN (
-    SELECT m.conversation_id, max(m.seq_id) FROM messages m WHERE m.conversation_id IN ${ids} GROUP BY m.conversation_id)`;
+  const ends = db
+    .select({ conversationId: messages.conversationId, seqId: sql<number>`max(${messages.seqId})`.as("newest") })
+    .from(messages)
+    .where(inArray(messages.conversationId, ids))
+    .groupBy(messages.conversationId)
+    .as("ends");
+  return db
+    .select(getTableColumns(messages))
+    .from(messages)
+    .innerJoin(ends, and(eq(ends.conversationId, messages.conversationId), eq(ends.seqId, messages.seqId)))
+    .where(inArray(messages.conversationId, ids));
 }

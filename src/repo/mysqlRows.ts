@@ -31,18 +31,25 @@ export async function applyMysqlRows(runner: RowRunner, rows: RoomRows): Promise
       await runner.run(dialect.upsert(table, insertOf(table, chunk), rule));
     }
   };
-  await upsert(t.messages, rows.messages.values(), upserts.messages);
-  await upsert(t.conversations, rows.conversations.values(), upserts.conversations);
-  await upsert(t.conversationMembers, rows.members.values(), upserts.conversationMembers);
-  await upsert(t.userReadPointers, rows.pointers.values(), upserts.userReadPointers);
-  await upsert(t.invites, rows.invites.values(), upserts.invites);
-  await upsert(t.joinRequests, rows.joinRequests.values(), upserts.joinRequests);
-  for (const chunk of chunks(rowsOf(rows.edits))) {
-    const { conversationId, messageId, logId } = t.messageEdits;
-    // MySQL says "leave it alone" by an assignment to the first of these, and Vitess lets nobody assign to what places a row.
-    await runner.run(dialect.keepFirst(insertOf(t.messageEdits, chunk), [logId, conversationId, messageId]));
-  }
-  await upsert(t.messageReactions, rowsOf(rows.reactions), upserts.messageReactions);
+  const addEdits = async (): Promise<void> => {
+    for (const chunk of chunks(rowsOf(rows.edits))) {
+      const { conversationId, messageId, logId } = t.messageEdits;
+      // MySQL says "leave it alone" by an assignment to the first of these, and Vitess lets nobody assign to what places a row.
+      await runner.run(dialect.keepFirst(insertOf(t.messageEdits, chunk), [logId, conversationId, messageId]));
+    }
+  };
+  // Tables that know nothing of each other, in the time of one.
+  await Promise.all([
+    upsert(t.messages, rows.messages.values(), upserts.messages),
+    upsert(t.conversations, rows.conversations.values(), upserts.conversations),
+    upsert(t.conversationMembers, rows.members.values(), upserts.conversationMembers),
+    upsert(t.userReadPointers, rows.pointers.values(), upserts.userReadPointers),
+    upsert(t.invites, rows.invites.values(), upserts.invites),
+    upsert(t.joinRequests, rows.joinRequests.values(), upserts.joinRequests),
+    addEdits(),
+    upsert(t.messageReactions, rowsOf(rows.reactions), upserts.messageReactions),
+  ]);
+  // What looks at the rows above.
   await forgetRecalled(runner, rows);
   if (rows.previews.size > 0) {
     await runner.run(emptyPreviews([...rows.previews.values()]));
@@ -111,25 +118,28 @@ function at(column: "seq_id" | "message_id", places: readonly Place<string | num
 
 /**
  * Where only messages are new, what they say is enough. The head of a conversation that was written with this batch is looked up, since
- * its messages may have come before it. Not for all of them: to read the end of a conversation while it is written to makes
- * writers wait for each other.
+ * its messages may have come before it.
  */
 async function advanceHeads(runner: RowRunner, { heads, conversations }: RoomRows): Promise<void> {
-  const known = [...heads].filter(([id]) => !conversations.has(id));
-  if (known.length > 0) {
-    const of = (id: string): Head => heads.get(id) ?? { seqId: 0, createdAt: 0 };
-    const ids = known.map(([id]) => id);
-    await runner.run(raise(ids, { head_seq_id: (id) => of(id).seqId, last_activity_at: (id) => of(id).createdAt }));
-  }
+  const newest = new Map(heads);
   if (conversations.size > 0) {
-    const ids = [...conversations.keys()].toSorted();
-    await runner.run(sql`
-      update conversations set
-        head_seq_id = greatest(head_seq_id, coalesce((select max(m.seq_id) from messages m
-          where m.conversation_id = conversations.conversation_id), 0)),
-        last_activity_at = greatest(last_activity_at, coalesce((select m.created_at from messages m
-          where m.conversation_id = conversations.conversation_id order by m.seq_id desc limit 1), 0))
-      where conversation_id in (${new Param(ids)})`);
+    const ids = sql`conversation_id in (${new Param([...conversations.keys()])})`;
+    const result = await runner.run(sql`
+      select m.conversation_id, m.seq_id, m.created_at from messages m join (
+        select conversation_id, max(seq_id) as newest from messages where ${ids} group by conversation_id
+      ) ends on ends.conversation_id = m.conversation_id and ends.newest = m.seq_id
+      where m.${ids}`);
+    for (const row of rowsIn(result)) {
+      newest.set(String(row["conversation_id"]), {
+        seqId: Number(row["seq_id"]),
+        createdAt: Number(row["created_at"]),
+      });
+    }
+  }
+  if (newest.size > 0) {
+    const of = (id: string): Head => newest.get(id) ?? { seqId: 0, createdAt: 0 };
+    const to = { head_seq_id: (id: string) => of(id).seqId, last_activity_at: (id: string) => of(id).createdAt };
+    await runner.run(raise([...newest.keys()], to));
   }
 }
 

@@ -223,7 +223,8 @@ export interface MessageRepo {
 
 export interface PersistenceRepo {
   /**
-   * Writes what rooms hand over, in one transaction. Idempotent, in any order: the higher `logId` wins.
+   * Writes what rooms hand over. Idempotent, in any order: the higher `logId` wins. On D1 it is one transaction; on MySQL what was
+   * written before a failure stays, and the repetition completes it.
    * @param limitMs how long it may take, where nobody waits for the answer
    */
   applyRoomRecords(records: readonly RoomRecord[], limitMs?: number): Promise<void>;

@@ -141,7 +141,7 @@ export class Breaker {
 }
 
 /** The answer, or DependencyDown after the limit. What comes later is nobody's any more. */
-function within<T>(limitMs: number, dependency: Dependency, work: PromiseLike<T>): Promise<T> {
+export function within<T>(limitMs: number, dependency: Dependency, work: PromiseLike<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     const late = setTimeout(() => reject(new DependencyDown(dependency, "no answer in time")), limitMs);
     work.then(

@@ -1,25 +1,58 @@
 /** The repositories on a real MariaDB, through the real @planetscale/database. */
-import { afterAll } from "vitest";
+import { afterAll, describe, it } from "vitest";
 import { systemClock } from "../../src/platform/clock.ts";
 import { mysqlDatabase } from "../../src/repo/mysql.ts";
 import { repositoriesOn } from "../../src/repo/repositories.ts";
-import { friendCases } from "../support/repo/friends.ts";
-import { recordCases } from "../support/repo/records.ts";
+import { repoCases } from "../support/repo/all.ts";
 import type { RepoUnderTest } from "../support/repo/underTest.ts";
-import { userCases } from "../support/repo/users.ts";
 import { ownMysql } from "./support/mysql.ts";
+import { kindsOf, shardReport } from "./support/shards.ts";
 
-const { client, dispose } = await ownMysql();
+const { primary, replica, dispose } = await ownMysql();
 afterAll(dispose);
 
 const mysql: RepoUnderTest = {
-  repo: repositoriesOn(mysqlDatabase(client), systemClock),
+  repo: repositoriesOn(mysqlDatabase(primary.client, replica.client), systemClock),
   async sql(statement, ...values) {
-    const { rows } = await client.execute(statement, values);
+    const { rows } = await primary.client.execute<Record<string, unknown>>(statement, values);
     return rows;
   },
 };
 
-userCases(mysql);
-friendCases(mysql);
-recordCases(mysql);
+repoCases(mysql);
+
+/** Statements that every shard is asked for, and why there is no better way. None that a send, a history page or a persisted batch waits for. */
+const SCATTERED: readonly { readonly begins: RegExp; readonly because: string }[] = [
+  {
+    begins: /^SELECT c\.conversation_id AS id, k\.pinned AS pinned, c\.last_activity_at AS activity\b/,
+    because: "a user's conversations are in all shards; this finds a page's ids, what is shown of them is asked by id",
+  },
+  {
+    begins: /^select `conversation_id` from `conversation_members` where \(`conversation_members`\.`user_id` = /,
+    because: "the same ids, without the order, for a client that was away",
+  },
+];
+
+describe("what the cases above have sent", () => {
+  const report = () => shardReport([...primary.statements, ...replica.statements]);
+
+  it("names its shards, but for the list of a user's conversations", ({ expect }) => {
+    const { scattered, mixed, counts } = report();
+    const unknown = scattered.filter((statement) => !SCATTERED.some(({ begins }) => begins.test(statement)));
+    expect(unknown).toEqual([]);
+    expect(mixed).toEqual([]);
+    for (const table of ["messages", "message_edits", "message_reactions", "conversations", "user_read_pointers"]) {
+      expect(counts.get(table), table).toBeGreaterThan(2);
+    }
+  });
+
+  it.for(SCATTERED)("still has what is allowed to ask all shards: $begins", ({ begins }, { expect }) => {
+    expect(report().scattered.filter((statement) => begins.test(statement))).not.toEqual([]);
+  });
+
+  it("asks a replica only for what may be a little old", ({ expect }) => {
+    const kinds = kindsOf(replica.statements).map((statement) => /^select .*? from `?(\w+)/i.exec(statement)?.[1]);
+    // Users by the beginning of a name, and whom to tell that a message was read.
+    expect(new Set(kinds)).toEqual(new Set(["messages", "users"]));
+  });
+});

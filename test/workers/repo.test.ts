@@ -1,9 +1,7 @@
 import { env } from "cloudflare:workers";
 import { repositories } from "../../src/repo/index.ts";
-import { friendCases } from "../support/repo/friends.ts";
-import { recordCases } from "../support/repo/records.ts";
+import { repoCases } from "../support/repo/all.ts";
 import type { RepoUnderTest } from "../support/repo/underTest.ts";
-import { userCases } from "../support/repo/users.ts";
 
 const d1: RepoUnderTest = {
   repo: repositories(env),
@@ -15,6 +13,4 @@ const d1: RepoUnderTest = {
   },
 };
 
-userCases(d1);
-friendCases(d1);
-recordCases(d1);
+repoCases(d1);

@@ -9,12 +9,18 @@ import { bridgeWith } from "./bridge.ts";
 /** With everything in it that a URL cannot hold as it is. */
 const PASSWORD = "p@ss: wörd%2F";
 
+export interface RecordedClient {
+  readonly client: Client;
+  /** Every statement that it has sent, as the database got it. */
+  readonly statements: string[];
+}
+
 export interface TestMysql {
   /** As PLANETSCALE_URL is. */
   readonly url: string;
-  readonly client: Client;
-  /** Every statement that `client` has sent, as the database got it. */
-  readonly statements: string[];
+  readonly primary: RecordedClient;
+  /** Another client of the same database. */
+  readonly replica: RecordedClient;
   dispose(): Promise<void>;
 }
 
@@ -29,21 +35,29 @@ export async function ownMysql(): Promise<TestMysql> {
   await maker.stop();
   address.pathname = `/${name}`;
   const bridge = await bridgeInFrontOf(address);
-  await applyMysqlMigrations(bridge.url);
-  const statements: string[] = [];
-  const client = planetscaleClient(bridge.url, (input, init) => {
-    statements.push(queryIn(init?.body));
-    return fetch(input, init);
-  });
+  const away = await applyMysqlMigrations(bridge.url);
+  if (away !== undefined) {
+    throw new Error(away);
+  }
+  const primary = recorded(bridge.url);
   return {
     url: bridge.url,
-    client,
-    statements,
+    primary,
+    replica: recorded(bridge.url),
     async dispose() {
-      await client.execute(`drop database ${name}`);
+      await primary.client.execute(`drop database ${name}`);
       await bridge.stop();
     },
   };
+}
+
+function recorded(url: string): RecordedClient {
+  const statements: string[] = [];
+  const client = planetscaleClient(url, (input, init) => {
+    statements.push(queryIn(init?.body));
+    return fetch(input, init);
+  });
+  return { client, statements };
 }
 
 async function bridgeInFrontOf(address: URL): Promise<{ url: string; stop(): Promise<void> }> {

@@ -1,69 +1,20 @@
 import { describe, it } from "vitest";
-import type {
-  ConversationState,
-  InviteState,
-  MemberState,
-  RoomRecord,
-  StoredMessage,
-} from "../../../src/domain/records.ts";
-import { newId } from "../../../src/platform/ids.ts";
-import { DEAD_LETTER_QUEUE } from "../../../src/protocol/events.ts";
-import type { RepoUnderTest } from "./underTest.ts";
+import type { RoomRecord, StoredMessage } from "../../../src/domain/records.ts";
 import type { ConversationItem } from "../../../src/repo/types.ts";
-
-const NOW = 1_700_000_000_000;
-
-function groupId(): string {
-  return `group_${newId(NOW)}`;
-}
-
-function state(conversationId: string, over: Partial<ConversationState> = {}): ConversationState {
-  return {
-    conversationId,
-    type: 2,
-    name: "Group",
-    ownerId: "owner",
-    memberCount: 1,
-    maxMembers: 500,
-    joinApproval: false,
-    muteAll: false,
-    version: 1,
-    createdAt: NOW,
-    updatedAt: NOW,
-    ...over,
-  };
-}
-
-function conversation(logId: number, of: ConversationState, headSeqId = 0): RoomRecord {
-  return { kind: "conversation", conversationId: of.conversationId, logId, conversation: of, headSeqId };
-}
-
-function member(conversationId: string, logId: number, userId: string, over: Partial<MemberState> = {}): RoomRecord {
-  const joined = { userId, role: 1 as const, joinedAt: NOW, readSeqId: 0, ...over };
-  return { kind: "member", conversationId, logId, member: joined };
-}
-
-function removed(conversationId: string, logId: number, userId: string): RoomRecord {
-  return { kind: "memberRemoved", conversationId, logId, userId, removedAt: NOW + logId };
-}
-
-function message(conversationId: string, seqId: number, over: Partial<StoredMessage> = {}): StoredMessage {
-  return {
-    messageId: `m-${conversationId}-${seqId}`,
-    conversationId,
-    seqId,
-    senderId: "owner",
-    messageType: "text",
-    content: `text ${seqId}`,
-    createdAt: NOW + seqId,
-    clientMsgId: `c-${seqId}`,
-    ...over,
-  };
-}
-
-function sent(logId: number, of: StoredMessage): RoomRecord {
-  return { kind: "message", conversationId: of.conversationId, logId, message: of };
-}
+import {
+  asked,
+  conversation,
+  groupId,
+  invite,
+  member,
+  message,
+  NOW,
+  removed,
+  sent,
+  shuffled,
+  state,
+} from "./recordMakers.ts";
+import type { RepoUnderTest } from "./underTest.ts";
 
 const ROOM_TABLES = [
   "conversations",
@@ -73,18 +24,6 @@ const ROOM_TABLES = [
   "invites",
   "join_requests",
 ];
-
-function invite(conversationId: string, logId: number, over: Partial<InviteState>): RoomRecord {
-  const made = { createdBy: "owner", createdAt: NOW, expiresAt: NOW + 1_000, maxUses: 5, uses: 0 };
-  const code = `code-${conversationId}`;
-  return { kind: "invite", conversationId, logId, invite: { code, conversationId, ...made, ...over } };
-}
-
-function asked(conversationId: string, logId: number, status: "pending" | "accepted"): RoomRecord {
-  const request = { requestId: `r-${conversationId}`, conversationId, userId: "late", status, createdAt: NOW };
-  const decided = status === "pending" ? {} : { decidedBy: "owner" };
-  return { kind: "joinRequest", conversationId, logId, request: { ...request, ...decided, updatedAt: NOW + logId } };
-}
 
 /** A small history: every kind of record, in the order in which the room made them. */
 function history(id: string): RoomRecord[] {
@@ -112,19 +51,7 @@ function history(id: string): RoomRecord[] {
   ];
 }
 
-/** Deterministic shuffles, so that a failure repeats. */
-function shuffled<T>(items: readonly T[], seed: number): T[] {
-  const out = [...items];
-  let x = seed * 2654435761 + 1;
-  for (let i = out.length - 1; i > 0; i--) {
-    x = (Math.imul(x, 1664525) + 1013904223) >>> 0;
-    const j = x % (i + 1);
-    [out[i], out[j]] = [out[j] as T, out[i] as T];
-  }
-  return out;
-}
-
-/** The queryable copy of rooms, and lists of it. */
+/** The queryable copy of rooms. */
 export function recordCases({ repo, sql }: RepoUnderTest): void {
   function apply(...records: RoomRecord[]): Promise<void> {
     return repo.persistence.applyRoomRecords(records);
@@ -251,151 +178,6 @@ export function recordCases({ repo, sql }: RepoUnderTest): void {
       const strange = { kind: "future", conversationId: id, logId: 2 } as unknown as RoomRecord;
       await expect(apply(conversation(1, state(id)), strange)).rejects.toThrow('unknown room record "future"');
       expect(await item(id, "owner")).toBeUndefined();
-    });
-  });
-
-  describe("conversation list", () => {
-    it("is pinned first, then newest activity, page by page, with the world in it", async ({ expect }) => {
-      const user = newId(NOW);
-      const ids = [groupId(), groupId(), groupId(), groupId()];
-      for (const [i, id] of ids.entries()) {
-        await apply(
-          conversation(1, state(id, { createdAt: NOW + i })),
-          member(id, 2, user),
-          sent(3, message(id, 1, { createdAt: NOW + 100 - i })),
-        );
-      }
-      const [a = "", b = "", c = "", d = ""] = ids;
-      await repo.conversations.setSettings(c, user, { pinned: true });
-      await apply(removed(d, 4, user));
-      const seen: string[] = [];
-      let cursor: string | undefined;
-      do {
-        const page = await repo.conversations.list(user, { limit: 1, cursor });
-        expect(page.ok && page.value.items.length).toBe(1);
-        const value = page.ok ? page.value : { items: [], nextCursor: null };
-        seen.push(...value.items.map((one) => one.conversation.conversationId));
-        cursor = value.nextCursor ?? undefined;
-      } while (cursor !== undefined);
-      // The world room was made by the migration, just now, so its activity is newer than the year of these.
-      expect(seen).toEqual([c, "world_chat_room", a, b]);
-      const whole = await repo.conversations.list(user, { limit: 100 });
-      expect(whole.ok && whole.value.items.map((one) => one.conversation.conversationId)).toEqual(seen);
-      expect(whole.ok && whole.value.items[0]).toMatchObject({
-        pinned: true,
-        muted: false,
-        headSeqId: 1,
-        readSeqId: 0,
-      });
-      expect(await repo.conversations.list(user, { limit: 1, cursor: "nonsense" })).toMatchObject({
-        ok: false,
-        fault: { name: "INVALID_INPUT" },
-      });
-    });
-
-    it("keeps a user's own settings through records of the room, and drops them with a removal", async ({ expect }) => {
-      const [id, user] = [groupId(), newId(NOW)];
-      await apply(conversation(1, state(id)), member(id, 2, user));
-      expect(await repo.conversations.setSettings(id, user, { muted: true })).toBe(true);
-      expect(await repo.conversations.setSettings(id, user, { pinned: true })).toBe(true);
-      await apply(member(id, 3, user, { role: 2 }));
-      expect(await item(id, user)).toMatchObject({ muted: true, pinned: true, role: 2 });
-      await apply(removed(id, 4, user));
-      expect(await item(id, user)).toBeUndefined();
-      expect(await repo.conversations.setSettings(id, user, { muted: true })).toBe(false);
-      await apply(member(id, 5, user));
-      expect(await item(id, user)).toMatchObject({ muted: false, pinned: false });
-    });
-
-    it("lets everybody pin and mute the world", async ({ expect }) => {
-      const user = newId(NOW);
-      expect(await repo.conversations.setSettings("world_chat_room", user, { pinned: true })).toBe(true);
-      expect(await repo.conversations.setSettings("world_chat_room", user, { muted: true })).toBe(true);
-      expect(await item("world_chat_room", user)).toMatchObject({ pinned: true, muted: true, role: 1 });
-      expect(await item("world_chat_room", "another")).toMatchObject({ pinned: false, muted: false });
-      expect(await repo.conversations.isMember("world_chat_room", "anybody")).toBe(true);
-    });
-
-    it("leaves out what was dismissed, and unknown ids", async ({ expect }) => {
-      const [id, user] = [groupId(), newId(NOW)];
-      await apply(conversation(1, state(id)), member(id, 2, user));
-      await apply(conversation(3, state(id, { dismissedAt: NOW + 3 })));
-      expect(await repo.conversations.items(user, [id, "group_nothing"])).toEqual([]);
-      const list = await repo.conversations.list(user, { limit: 100 });
-      expect(list.ok && list.value.items.map((one) => one.conversation.type)).toEqual([3]);
-    });
-
-    it("names all conversations of a user by id, page by page", async ({ expect }) => {
-      const user = newId(NOW);
-      const ids = [groupId(), groupId(), groupId()];
-      for (const id of ids) {
-        await apply(member(id, 1, user));
-      }
-      const first = await repo.conversations.idsOf(user, { limit: 3 });
-      expect(first.items).toEqual(ids.toSorted());
-      const second = await repo.conversations.idsOf(user, { limit: 3, cursor: first.nextCursor ?? undefined });
-      expect(second).toEqual({ items: ["world_chat_room"], nextCursor: null });
-    });
-
-    it("pages through messages both ways", async ({ expect }) => {
-      const id = groupId();
-      await apply(...Array.from({ length: 9 }, (_, i) => sent(i + 1, message(id, i + 1))));
-      const seqs = async (page: { before?: number; after?: number; limit: number }): Promise<number[]> =>
-        (await repo.conversations.messages(id, page)).map((row) => row.seqId);
-      expect(await seqs({ limit: 3 })).toEqual([7, 8, 9]);
-      expect(await seqs({ limit: 3, before: 7 })).toEqual([4, 5, 6]);
-      expect(await seqs({ limit: 3, after: 0 })).toEqual([1, 2, 3]);
-      expect(await seqs({ limit: 3, after: 4, before: 6 })).toEqual([5]);
-      expect(await seqs({ limit: 3, after: 9 })).toEqual([]);
-    });
-  });
-
-  describe("dead letters", () => {
-    it("are kept once, with the reason that came first and the newest body, and open again when they come back", async ({
-      expect,
-    }) => {
-      const queue = "gochat-messages-persist";
-      const first = {
-        deadLetterId: newId(NOW),
-        queue,
-        messageId: newId(NOW),
-        body: "{}",
-        attempts: 6,
-        error: "why",
-        createdAt: NOW,
-      };
-      await repo.deadLetters.add(first);
-      await repo.deadLetters.markReplayed(first.deadLetterId, NOW + 1);
-      expect((await repo.deadLetters.byId(first.deadLetterId))?.replayedAt).toBe(NOW + 1);
-      const open = await repo.deadLetters.openCount();
-      const again = {
-        ...first,
-        queue: DEAD_LETTER_QUEUE,
-        body: "[]",
-        attempts: 1,
-        error: undefined,
-        createdAt: NOW + 2,
-      };
-      await repo.deadLetters.add({ ...again, deadLetterId: newId(NOW) });
-      expect(await repo.deadLetters.openCount()).toBe(open + 1);
-      const letters = await sql("SELECT letter_id FROM dead_letters WHERE message_id = ?", first.messageId);
-      expect(letters).toEqual([{ letter_id: first.deadLetterId }]);
-      expect(await repo.deadLetters.byId(first.deadLetterId)).toEqual({
-        letterId: first.deadLetterId,
-        queue,
-        body: "[]",
-        attempts: 6,
-        error: "why",
-        createdAt: NOW,
-        replayedAt: null,
-      });
-      expect(await repo.deadLetters.byId("nothing")).toBeNull();
-    });
-  });
-
-  describe("ping", () => {
-    it("tells whether SQL answers", async ({ expect }) => {
-      expect(await repo.ping()).toBe(true);
     });
   });
 }

@@ -1,0 +1,82 @@
+import { getTableName } from "drizzle-orm";
+import { getTableConfig } from "drizzle-orm/mysql-core";
+import { describe, it } from "vitest";
+import * as schema from "./mysql.ts";
+import { routeOf, shardKeys, type Reach } from "./shards.ts";
+
+const keys = shardKeys();
+
+describe("vschema.json", () => {
+  it("has every table once, and places rows by a column that is never empty", ({ expect }) => {
+    const tables = Object.values(schema);
+    expect([...keys.keys()].toSorted()).toEqual(tables.map(getTableName).toSorted());
+    for (const table of tables) {
+      const { name, columns } = getTableConfig(table);
+      const key = keys.get(name);
+      const column = columns.find((one) => one.name === key);
+      expect(key === null || column?.notNull, name).toBe(true);
+      // All of a conversation is in one place, and nothing else is spread.
+      expect(key, name).toBe(columns.some((one) => one.name === "conversation_id") ? "conversation_id" : null);
+    }
+  });
+});
+
+describe("a statement's shards", () => {
+  const cases: [Reach, string][] = [
+    ["one", "select * from messages where conversation_id = 'a' and seq_id < 9 order by seq_id desc limit 50"],
+    ["one", "select * from `messages` where (`messages`.`conversation_id` = 'a' and `messages`.`seq_id` in (1, 2))"],
+    ["some", "select * from messages where conversation_id in ('a', 'b')"],
+    ["one", "select * from messages where conversation_id in ('a')"],
+    ["all", "select * from messages where seq_id < 9"],
+    ["all", "select * from messages where conversation_id = 'a' or seq_id = 9"],
+    ["all", "select * from messages where conversation_id <> 'a'"],
+    ["all", "select * from messages where conversation_id > 'a'"],
+    ["all", "select * from messages where conversation_id not in ('a')"],
+    ["all", "select * from messages where message_id = 'a' and conversation_id = sender_id"],
+    ["all", "select * from messages where (conversation_id, seq_id) in (('a', 1), ('b', 2))"],
+    ["all", "select * from messages where conversation_id in (select conversation_id from messages)"],
+    ["one", "select * from users where username_lower >= 'a'"],
+    [
+      "one",
+      "select m.* from messages m join conversation_members c on c.conversation_id = m.conversation_id where m.conversation_id = 'a'",
+    ],
+    [
+      "all",
+      "select m.* from messages m join conversation_members c on c.user_id = m.sender_id where m.conversation_id = 'a'",
+    ],
+    ["all", "select * from messages where conversation_id = 'a' union all select * from messages"],
+    ["all", "select * from (select * from messages) m"],
+    [
+      "all",
+      "select * from conversations c where c.conversation_id = 'a' and exists (select 1 from messages where seq_id = 1)",
+    ],
+    ["one", "insert into messages (conversation_id, seq_id) values ('a', 1), ('a', 2)"],
+    [
+      "some",
+      "insert into messages (conversation_id, seq_id) values ('a', 1), ('b', 2) on duplicate key update seq_id = values(seq_id)",
+    ],
+    ["one", "insert into conversations (conversation_id, name) values ('a', default)"],
+    ["all", "insert into messages (conversation_id, seq_id) select conversation_id, seq_id from messages"],
+    ["one", "update messages set content = null where conversation_id = 'a' and seq_id = 1"],
+    ["all", "update messages set content = null where seq_id = 1"],
+    [
+      "one",
+      "delete from message_edits where conversation_id in ('a') and (conversation_id, message_id) in (('a', 'b'))",
+    ],
+    ["all", "delete from message_edits where message_id = 'a'"],
+  ];
+  it.for(cases)("%s: %s", ([reach, statement], { expect }) => {
+    expect(routeOf(statement, keys).reach).toBe(reach);
+  });
+
+  it("cannot be told of tables that no keyspace has, or of a text that is no statement", ({ expect }) => {
+    expect(() => routeOf("select * from nothing", keys)).toThrow(/no keyspace/);
+    expect(() => routeOf("selec", keys)).toThrow(/./);
+  });
+
+  it("are in two places where spread tables meet others", ({ expect }) => {
+    const meeting = "select * from users u join messages m on m.sender_id = u.user_id where m.conversation_id = 'a'";
+    expect(routeOf(meeting, keys)).toEqual({ reach: "one", table: "messages", mixed: true });
+    expect(routeOf("select * from users", keys).mixed).toBe(false);
+  });
+});
