@@ -2,9 +2,8 @@
  * Fills the SQL of a stopped server up to the size that the flows are measured at. Written straight into D1's file: a
  * million messages through the front door would take half an hour, and what is measured afterwards only reads them.
  */
-import { readdirSync } from "node:fs";
-import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { d1File } from "../../scripts/start/d1File.ts";
 
 /** What SQL holds afterwards, with what was there before. */
 export interface Size {
@@ -22,7 +21,11 @@ const groupOf = (n: number): string => `group_${idOf("B", n)}`;
 
 /** `folder` is the state folder of a server that does not run. */
 export function seed(folder: string, size: Size): void {
-  const database = new DatabaseSync(databaseFile(folder));
+  const file = d1File(folder);
+  if (file === undefined) {
+    throw new Error(`no database of a server in ${folder}`);
+  }
+  const database = new DatabaseSync(file);
   try {
     const count = (table: string): number => {
       const row = database.prepare(`SELECT count(*) AS n FROM ${table}`).get();
@@ -67,24 +70,4 @@ export function seed(folder: string, size: Size): void {
   } finally {
     database.close();
   }
-}
-
-/** D1's file: the one with our tables. */
-function databaseFile(folder: string): string {
-  const files = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".sqlite"));
-  const found = files.find((file) => {
-    const database = new DatabaseSync(join(folder, file), { readOnly: true });
-    try {
-      return (
-        database.prepare("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'conversation_members'").get() !==
-        undefined
-      );
-    } finally {
-      database.close();
-    }
-  });
-  if (found === undefined) {
-    throw new Error(`no database of a server in ${folder}`);
-  }
-  return join(folder, found);
 }
