@@ -3,13 +3,14 @@ import { afterAll, beforeAll, describe, it, vi } from "vitest";
 import { ensureTopics } from "../../bridge/src/kafka/topics.ts";
 import type { Service } from "../../scripts/services/service.ts";
 import { everybodyLeaves, makeFriends, Person } from "../e2e/support/people.ts";
-import { befriend, openSocket, type RawSocket, register } from "../e2e/support/raw.ts";
+import { befriend, call, openSocket, type RawSocket, register } from "../e2e/support/raw.ts";
 import { freePort, startServer, type TestServer } from "../support/server.ts";
 import { serviceUrl } from "./support/addresses.ts";
 import { launchBridge } from "./support/bridgeProcess.ts";
 import { withAdmin } from "./support/topics.ts";
 
 const [USER, PASSWORD, SECRET] = ["worker", "a-password-for-tests", "a-secret-for-the-tests"];
+const ADMIN_KEY = "an-admin-key-for-tests";
 /** A killed bridge keeps its partitions until its session with Kafka is over. */
 const PATIENCE = { timeout: 60_000, interval: 50 };
 
@@ -36,6 +37,7 @@ beforeAll(async () => {
       UPSTASH_KAFKA_REST_USERNAME: USER,
       UPSTASH_KAFKA_REST_PASSWORD: PASSWORD,
       BRIDGE_SECRET: SECRET,
+      GOCHAT_ADMIN_KEY: ADMIN_KEY,
       LIMIT_SENDS_PER_SECOND: "1000",
       LIMIT_SENDS_BURST: "1000",
     },
@@ -134,5 +136,27 @@ describe("sends through the topic", () => {
       const own = history.filter(({ senderId }) => senderId === person.userId).map(({ content }) => content);
       expect(own).toEqual(texts[person.userId]);
     }
+  });
+});
+
+describe("a record that is none", () => {
+  it("becomes a dead letter, and what stands behind it goes on", async ({ expect }) => {
+    const [ana, ben] = [await register(server), await register(server)];
+    const id = await befriend(server, ana, ben);
+    const poison = `poison ${id}`;
+    const answer = await fetch(`http://${bridge.address}/produce`, {
+      method: "POST",
+      headers: { authorization: `Basic ${btoa(`${USER}:${PASSWORD}`)}` },
+      // The key of the conversation, so that its sends stand behind it.
+      body: JSON.stringify({ topic: "gochat.messages.upstream", key: id, value: poison }),
+    });
+    expect(answer.status).toBe(200);
+    const socket = await openSocket(server, ana.token);
+    sendAll(socket, id, ["behind-it"]);
+    await vi.waitUntil(() => acksAt(socket, "sent").length === 1, PATIENCE);
+    const letters = await call(server, "GET", "/api/admin/dead-letters", { headers: { "x-admin-key": ADMIN_KEY } });
+    expect(letters.status).toBe(200);
+    expect(letters.text).toContain(poison);
+    socket.close();
   });
 });

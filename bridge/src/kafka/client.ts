@@ -1,5 +1,6 @@
 /** How the bridge reaches Kafka: one set of options for producers, consumers and admin clients. */
 import { Admin, type BaseOptions, ConnectionPool, Consumer, findErrorBy, Producer } from "@platformatic/kafka";
+import { describeError } from "../log.ts";
 import type { KafkaSettings } from "./settings.ts";
 
 /** A broker that restarts is back in 3 to 5 s (measured); a caller over HTTP does not wait that long. */
@@ -70,6 +71,24 @@ export function newFetchPool(settings: KafkaSettings): ConnectionPool {
 /** Kafka's own name for what went wrong (`UNKNOWN_TOPIC_OR_PARTITION`), wherever in the chain of errors it is. */
 export function hasKafkaError(error: unknown, apiId: string): boolean {
   return error instanceof Error && findErrorBy(error, "apiId", apiId) !== null;
+}
+
+const MAX_CAUSES = 8;
+
+/** For the log: the client's words say which request failed, Kafka's names say why. */
+export function describeKafkaError(error: unknown): string {
+  const names = new Set<string>();
+  let open: unknown[] = [error];
+  for (let depth = 0; depth < MAX_CAUSES && open.length > 0; depth++) {
+    const found = open.filter((one) => one instanceof Error);
+    open = found.flatMap((one) => [one.cause, ...(one instanceof AggregateError ? (one.errors as unknown[]) : [])]);
+    for (const one of found) {
+      if ("apiId" in one && typeof one.apiId === "string") {
+        names.add(one.apiId);
+      }
+    }
+  }
+  return [describeError(error), ...names].join(" ");
 }
 
 /** The client finds out by itself that a topic is not there, and says so in its own words ("Unknown topic x."). */

@@ -4,9 +4,8 @@
  */
 import { Hono, type Context } from "hono";
 import type { Deps, Dialect } from "../dialect.ts";
-import { describeError } from "../log.ts";
 import { demand, mayTouch, userOf } from "./access.ts";
-import { type KafkaAdmin, newAdmin, newProducer, type KafkaProducer } from "./client.ts";
+import { describeKafkaError, type KafkaAdmin, newAdmin, newProducer, type KafkaProducer } from "./client.ts";
 import type { FetchedRecord } from "./fetching.ts";
 import { chosenGroups } from "./groups.ts";
 import { ConsumerInstances } from "./instances.ts";
@@ -72,7 +71,7 @@ function kafkaRoutes({ settings, producer, admin, instances, deps }: Parts): Hon
       } catch (error) {
         const problem = problemOf(error);
         if (!(error instanceof KafkaProblem)) {
-          deps.log("warn", "kafka refused a request", { dialect: "kafka", error: describeError(error) });
+          deps.log("warn", "kafka refused a request", { dialect: "kafka", error: describeKafkaError(error) });
         }
         return c.json(problemBody(problem.status, problem.message), problem.status);
       }

@@ -5,7 +5,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Deps } from "../../dialect.ts";
-import { describeError } from "../../log.ts";
+import { describeKafkaError, isUnknownTopic } from "../client.ts";
 import type { Position } from "../fetching.ts";
 import { byTopic, type CommitOffset, EARLIEST, Membership } from "../membership.ts";
 import type { KafkaSettings, PushSettings } from "../settings.ts";
@@ -20,6 +20,7 @@ const BUSY_WAIT_MS = 50;
 const AGAIN_MS = 500;
 /** Partitions that may give all they have in one answer of Kafka. */
 const MOST_PER_ANSWER = 4;
+const MISSING = "a topic of a group does not exist; npm run bridge:topics makes it";
 /** Of the time to stop: the rest is for the commits and for leaving the group. */
 const PUSH_SHARE = 0.75;
 
@@ -281,10 +282,12 @@ export class GroupPush {
 
   /** Kafka being away says so twice a second: only what is new is a line. */
   #told(error: unknown): void {
-    const text = describeError(error);
+    const text = describeKafkaError(error);
     if (text !== this.#lastError) {
       this.#lastError = text;
-      this.#options.deps.log("warn", "a group cannot read", { group: this.#options.group, error: text });
+      const { deps, group } = this.#options;
+      const isMissing = isUnknownTopic(error);
+      deps.log("warn", isMissing ? MISSING : "a group cannot read", { group, error: text });
     }
   }
 }
