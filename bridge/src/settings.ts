@@ -39,6 +39,8 @@ export interface MysqlSettings {
   readonly connections: number;
   readonly maxRows: number;
   readonly maxResultBytes: number;
+  /** Of all results that are being answered. */
+  readonly maxResultsBytes: number;
   readonly queryTimeoutMs: number;
   readonly transactionTimeoutMs: number;
 }
@@ -70,6 +72,8 @@ const DRAIN_MS = 8_000;
 /** PlanetScale's documented limits: 100,000 rows a query, 30 s a write, 20 s a transaction; a result of 64 MiB. */
 const MAX_ROWS = 100_000;
 const MAX_RESULT_BYTES = 64 * 1024 * 1024;
+/** Of all results together: a process of ordinary size bears it twice over, as rows and as the text of the answer. */
+const MAX_RESULTS_BYTES = 128 * 1024 * 1024;
 const QUERY_TIMEOUT_MS = 30_000;
 const TRANSACTION_TIMEOUT_MS = 20_000;
 
@@ -94,6 +98,7 @@ const Fields = z.object({
   MYSQL_CONNECTIONS: integer("MYSQL_CONNECTIONS", { min: 1, max: 10_000, preset: 32 }),
   MYSQL_MAX_ROWS: integer("MYSQL_MAX_ROWS", { min: 1, max: 10_000_000, preset: MAX_ROWS }),
   MYSQL_MAX_RESULT_BYTES: integer("MYSQL_MAX_RESULT_BYTES", { min: 1024, max: 1e9, preset: MAX_RESULT_BYTES }),
+  MYSQL_MAX_RESULTS_BYTES: integer("MYSQL_MAX_RESULTS_BYTES", { min: 1024, max: 1e11, preset: MAX_RESULTS_BYTES }),
   MYSQL_QUERY_TIMEOUT_MS: integer("MYSQL_QUERY_TIMEOUT_MS", { min: 1, max: 3_600_000, preset: QUERY_TIMEOUT_MS }),
   MYSQL_TRANSACTION_TIMEOUT_MS: integer("MYSQL_TRANSACTION_TIMEOUT_MS", {
     min: 1,
@@ -168,6 +173,7 @@ function mysqlSettings(fields: Fields, file: FileReader, problems: string[]): My
     connections: fields.MYSQL_CONNECTIONS,
     maxRows: fields.MYSQL_MAX_ROWS,
     maxResultBytes: fields.MYSQL_MAX_RESULT_BYTES,
+    maxResultsBytes: fields.MYSQL_MAX_RESULTS_BYTES,
     queryTimeoutMs: fields.MYSQL_QUERY_TIMEOUT_MS,
     transactionTimeoutMs: fields.MYSQL_TRANSACTION_TIMEOUT_MS,
   };

@@ -1,6 +1,7 @@
 /** MySQL's side: a pool whose connections are all set up alike, and statements whose results are bounded. */
 import { createPool, type Pool, type PoolConnection } from "mysql2";
 import type { MysqlSettings } from "../settings.ts";
+import type { ResultHold } from "./memory.ts";
 import { type Column, type Field, fieldOf, insertIdText, type Row, rowOf } from "./results.ts";
 
 /** Waiting for a connection longer than this helps nobody: the caller's own limit is near. */
@@ -24,8 +25,9 @@ const SET_UP =
 export type StatementResult =
   | { kind: "rows"; fields: Field[]; rows: Row[] }
   | { kind: "changed"; rowsAffected: string; insertId: string; inTransaction: boolean }
-  /** More than the limits allow: read to the end, and not kept. */
-  | { kind: "too-large" };
+  /** More than the limits allow, or than there is memory for at the moment: read to the end, and not kept. */
+  | { kind: "too-large" }
+  | { kind: "no-memory" };
 
 export interface Limits {
   readonly maxRows: number;
@@ -84,13 +86,21 @@ export function acquire(pool: Pool): Promise<PoolConnection> {
   return promise;
 }
 
-/** Runs one statement. Rejects with MySQL's error, or with the connection's. */
-export function run(connection: PoolConnection, sql: string, limits: Limits): Promise<StatementResult> {
+/** What a row costs besides its values. */
+const ROW_BYTES = 64;
+
+/** Runs one statement. Rejects with MySQL's error, or with the connection's. The hold is the caller's to release. */
+export function run(
+  connection: PoolConnection,
+  sql: string,
+  limits: Limits,
+  hold: ResultHold,
+): Promise<StatementResult> {
   const { promise, resolve, reject } = Promise.withResolvers<StatementResult>();
   const fields: Field[] = [];
   const rows: Row[] = [];
   let bytes = 0;
-  let isTooLarge = false;
+  let refused: "too-large" | "no-memory" | undefined;
   let changed: StatementResult | undefined;
   const query = connection.query({ sql, rowsAsArray: true, typeCast: (field) => field.buffer() });
   query.on("error", reject);
@@ -104,19 +114,23 @@ export function run(connection: PoolConnection, sql: string, limits: Limits): Pr
       changed = changeOf(result);
       return;
     }
-    if (isTooLarge) {
+    if (refused) {
       return;
     }
     const row = rowOf(result);
     bytes += row.values.length;
     if (rows.length >= limits.maxRows || bytes > limits.maxBytes) {
-      isTooLarge = true;
-      rows.length = 0;
+      refused = "too-large";
+    } else if (!hold.take(row.values.length + ROW_BYTES)) {
+      refused = "no-memory";
+    } else {
+      rows.push(row);
       return;
     }
-    rows.push(row);
+    rows.length = 0;
+    hold.release();
   });
-  query.on("end", () => resolve(changed ?? (isTooLarge ? { kind: "too-large" } : { kind: "rows", fields, rows })));
+  query.on("end", () => resolve(changed ?? (refused ? { kind: refused } : { kind: "rows", fields, rows })));
   return promise;
 }
 

@@ -8,6 +8,7 @@ import { findUser, parseBasic } from "../credentials.ts";
 import type { Deps, Dialect } from "../dialect.ts";
 import type { MysqlSettings } from "../settings.ts";
 import { acquire, connectionPool, run } from "./connections.ts";
+import { ResultMemory } from "./memory.ts";
 import { type Outcome, Sessions } from "./sessions.ts";
 
 const PREFIX = "/psdb.v1alpha1.Database/";
@@ -16,6 +17,7 @@ const Session = z.object({ id: z.string().min(1).max(64), inTransaction: z.boole
 const ExecuteBody = z.object({ query: z.string().min(1), session: Session.nullish() });
 const CloseBody = z.object({ session: Session.nullish() });
 
+const HEALTH_BYTES = 1_024;
 const STATUS_CODES: Readonly<Record<number, string>> = {
   400: "INVALID_ARGUMENT",
   401: "UNAUTHENTICATED",
@@ -37,7 +39,7 @@ export function planetscaleDialect(settings: MysqlSettings, deps: Deps): Dialect
     health: async () => {
       const connection = await acquire(pool);
       try {
-        await run(connection, "SELECT 1", { maxRows: 1, maxBytes: 100 });
+        await run(connection, "SELECT 1", { maxRows: 1, maxBytes: 100 }, new ResultMemory(HEALTH_BYTES).hold());
       } finally {
         connection.release();
       }
@@ -66,6 +68,7 @@ function userOf(settings: MysqlSettings, authorization: string | undefined): str
 
 function planetscaleRoutes(settings: MysqlSettings, sessions: Sessions): Hono {
   const routes = new Hono();
+  const memory = new ResultMemory(settings.maxResultsBytes);
   const user = (c: Context): string => userOf(settings, c.req.header("authorization")) ?? "";
 
   routes.post(`${PREFIX}CreateSession`, (c) => c.json({ session: sessions.create() }));
@@ -87,8 +90,13 @@ function planetscaleRoutes(settings: MysqlSettings, sessions: Sessions): Hono {
       return c.json(problem(400, "the body must be {query, session}"), 400);
     }
     const began = performance.now();
-    const outcome = await sessions.execute(user(c), body.data.query, body.data.session ?? undefined);
-    return c.json({ ...answerOf(outcome), timing: (performance.now() - began) / 1000 }, statusOf(outcome));
+    const hold = memory.hold();
+    try {
+      const outcome = await sessions.execute(user(c), body.data.query, body.data.session ?? undefined, hold);
+      return c.json({ ...answerOf(outcome), timing: (performance.now() - began) / 1000 }, statusOf(outcome));
+    } finally {
+      hold.release();
+    }
   });
 
   routes.all("*", (c) => c.json(problem(405, "method not allowed"), 405, { allow: "POST" }));

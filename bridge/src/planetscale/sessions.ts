@@ -10,6 +10,7 @@ import type { Deps } from "../dialect.ts";
 import type { MysqlSettings } from "../settings.ts";
 import { acquire, kill, type Limits, run, type StatementResult } from "./connections.ts";
 import { fault, faultOf, isConnectionError, type SqlFault } from "./errors.ts";
+import type { ResultHold } from "./memory.ts";
 import { kindOf } from "./statements.ts";
 
 /** What the client echoes. */
@@ -19,7 +20,7 @@ export interface SessionToken {
 }
 
 export type Outcome = { session: SessionToken } & (
-  | { ok: true; result: Exclude<StatementResult, { kind: "too-large" }> }
+  | { ok: true; result: Exclude<StatementResult, { kind: "too-large" | "no-memory" }> }
   | { ok: false; fault: SqlFault }
 );
 
@@ -60,8 +61,8 @@ export class Sessions {
     return { id: randomUUID(), inTransaction: false };
   }
 
-  /** Runs a statement in a session of this user; never throws. */
-  async execute(user: string, sql: string, token: SessionToken | undefined): Promise<Outcome> {
+  /** Runs a statement in a session of this user; never throws. The hold is released by the caller, when the answer is made. */
+  async execute(user: string, sql: string, token: SessionToken | undefined, hold: ResultHold): Promise<Outcome> {
     const session = token ?? this.create();
     const pin = this.#pinOf(session.id, user);
     const kind = kindOf(sql);
@@ -78,8 +79,8 @@ export class Sessions {
       return this.#failed(session, fault("PERMISSION_DENIED", "session already in use"));
     }
     return pin || kind === "begin" || kind === "session"
-      ? this.#onPin(pin, { ...session, user }, sql, kind)
-      : this.#alone(session, sql);
+      ? this.#onPin(pin, { ...session, user }, sql, kind, hold)
+      : this.#alone(session, sql, hold);
   }
 
   /** Rolls back what the session had open. */
@@ -113,7 +114,7 @@ export class Sessions {
     return { ok: false, session, fault: told };
   }
 
-  async #alone(session: SessionToken, sql: string): Promise<Outcome> {
+  async #alone(session: SessionToken, sql: string, hold: ResultHold): Promise<Outcome> {
     let connection: PoolConnection;
     try {
       connection = await acquire(this.#pool);
@@ -121,7 +122,7 @@ export class Sessions {
       return this.#failed(session, this.#faultOf(error));
     }
     try {
-      return this.#told(session, await this.#timed(connection, sql).result);
+      return this.#told(session, await this.#timed(connection, sql, hold).result);
     } catch (error) {
       return this.#failed(session, this.#faultOf(error));
     } finally {
@@ -135,6 +136,7 @@ export class Sessions {
     session: SessionToken & { user: string },
     sql: string,
     kind: string,
+    hold: ResultHold,
   ): Promise<Outcome> {
     let pin: Pin;
     try {
@@ -144,7 +146,7 @@ export class Sessions {
     }
     pin.isBusy = true;
     pin.isChanged ||= kind === "session";
-    const statement = this.#timed(pin.connection, sql);
+    const statement = this.#timed(pin.connection, sql, hold);
     pin.abort = statement.abort;
     try {
       const result = await statement.result;
@@ -218,6 +220,7 @@ export class Sessions {
   #timed(
     connection: PoolConnection,
     sql: string,
+    hold: ResultHold,
   ): { result: Promise<StatementResult>; abort: (told: SqlFault) => void } {
     const aborted = Promise.withResolvers<never>();
     const abort = (told: SqlFault): void => aborted.reject(new Ended(told));
@@ -226,7 +229,7 @@ export class Sessions {
       kill(this.#pool, connection);
       abort(TOO_LONG);
     }, this.#settings.queryTimeoutMs);
-    const running = run(connection, sql, this.#limits);
+    const running = run(connection, sql, this.#limits, hold);
     const result = Promise.race([running, aborted.promise]).finally(() => clearTimeout(timer));
     return { result, abort };
   }
@@ -236,6 +239,9 @@ export class Sessions {
   }
 
   #told(session: SessionToken, result: StatementResult): Outcome {
+    if (result.kind === "no-memory") {
+      return this.#failed(session, NO_MEMORY);
+    }
     if (result.kind !== "too-large") {
       return { ok: true, session, result };
     }
@@ -246,6 +252,7 @@ export class Sessions {
 }
 
 const NOTHING = { kind: "changed", rowsAffected: "0", insertId: "0", inTransaction: false } as const;
+const NO_MEMORY = fault("RESOURCE_EXHAUSTED", "other results have all memory that there is for them", 503);
 const TOO_LONG = fault("DEADLINE_EXCEEDED", "the statement took too long and was ended");
 
 /** A statement that the bridge has ended. */
