@@ -7,7 +7,7 @@ import { Watchers } from "../../support/watchers.ts";
 import { signIn } from "./harness.ts";
 
 /** Longer than anything in these tests takes; a test that waits for what never comes says what it saw instead. */
-const PATIENCE_MS = 5_000;
+const PATIENCE_MS = 15_000;
 
 export class TestSocket {
   readonly frames: ServerFrame[] = [];
