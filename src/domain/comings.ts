@@ -2,10 +2,10 @@
  * What friends are told of a user's coming and going. The user's object keeps the fact on disk and hands in what it sees;
  * nothing here knows sockets or clocks. Online begins with the first socket, offline comes a while after the last one and only
  * when nobody has come back, so a quick reconnect is no news at all. Each change is one piece of news with one id and a time
- * that only grows: it stays in the fact until the bus has taken it, and a newer one takes its place.
+ * that only grows: it stays in the fact until a consumer has told it, and a newer one takes its place.
  */
 
-/** A change that the bus has not taken yet. */
+/** A change that nobody has been told of yet, as far as is known. */
 export type PresenceNews = {
   readonly eventId: string;
   readonly online: boolean;
@@ -84,7 +84,7 @@ export function looked(
     : { fact: changed({ ...away, awaySince: 0 }, false, now, newEventId) };
 }
 
-/** The bus has taken this news. */
+/** A consumer has told this news. */
 export function told(fact: PresenceFact, eventId: string): PresenceFact {
   if (fact.news?.eventId !== eventId) {
     return fact;

@@ -1,10 +1,11 @@
 /**
  * What others are told of this user's coming and going: keeps the fact of `src/domain/comings.ts` on disk, puts its news on the
- * bus until the bus has taken it, and remembers who asks for this user's presence beyond the friends who are told anyway.
+ * bus until a consumer has told it, and remembers who asks for this user's presence beyond the friends who are told anyway.
  */
 import { busOf } from "../bus/index.ts";
 import { withoutWatchers, withWatcher } from "../domain/audience.ts";
 import { arrived, departed, looked, told, viewOf, type Look, type PresenceFact } from "../domain/comings.ts";
+import { PRESENCE_RENEW_MS } from "../domain/presence.ts";
 import { systemClock } from "../platform/clock.ts";
 import { newId } from "../platform/ids.ts";
 import type { WatchedPresence } from "../platform/rpc.ts";
@@ -23,10 +24,19 @@ type Parts = {
 /** News that the bus did not take are tried again after this time, which doubles up to the last. */
 const RETRY_MS = 5_000;
 const RETRY_MAX_MS = 60_000;
+/**
+ * What the bus has taken and no consumer has confirmed is published again after this time, or when its age has doubled: a queue
+ * that is behind is not fed with copies. As long as a lease is renewed, so it costs no alarm of its own while somebody is here.
+ */
+const CONFIRM_WITHIN_MS = PRESENCE_RENEW_MS;
+/** What nobody has confirmed for so long will not be: a consumer gives it up each time. Lists show what is so. */
+const NEWS_LIFE_MS = 3_600_000;
 
 export class SessionComings {
   readonly #parts: Parts;
   #failures = 0;
+  /** What was given to the bus last in this life of the object, and when to do it again, epoch milliseconds. */
+  #taken: { eventId: string; againAt: number } | undefined;
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -59,13 +69,20 @@ export class SessionComings {
     return next.lookInMs;
   }
 
-  /** Puts what friends do not know yet on the bus; the alarm tries again when it is refused. */
+  /**
+   * Puts what friends do not know yet on the bus; the alarm does it again when it is refused, and until a consumer confirms it.
+   * Who only comes back meanwhile has nothing to say.
+   */
   async publish(): Promise<void> {
     const news = this.fact?.news;
     if (news === undefined) {
       return;
     }
     const { env, userId, armAlarm } = this.#parts;
+    const now = systemClock.now();
+    if (this.#taken?.eventId === news.eventId && now < this.#taken.againAt) {
+      return armAlarm(this.#taken.againAt - now);
+    }
     const body = {
       event_id: news.eventId,
       event_type: news.online ? "user.online" : "user.offline",
@@ -73,18 +90,31 @@ export class SessionComings {
       user_id: userId,
       payload: { last_seen_at: news.lastSeenAt },
     };
+    const ageMs = now - news.at;
+    const againInMs = Math.max(CONFIRM_WITHIN_MS, ageMs);
+    this.#taken = { eventId: news.eventId, againAt: now + againInMs };
     try {
       await busOf(env).publish("gochat.user-events", [{ key: userId, body }]);
     } catch (error) {
       log("warn", "presence event refused, will be repeated", { userId, error: describeError(error) });
+      this.#taken = undefined;
       const inMs = Math.min(RETRY_MAX_MS, RETRY_MS * 2 ** this.#failures);
       this.#failures += 1;
       return armAlarm(inMs);
     }
     this.#failures = 0;
+    if (ageMs > NEWS_LIFE_MS) {
+      this.told(news.eventId);
+    } else if (this.fact?.news?.eventId === news.eventId) {
+      await armAlarm(againInMs);
+    }
+  }
+
+  /** A consumer has told everybody whom this event concerns. */
+  told(eventId: string): void {
     const { fact } = this;
     if (fact !== undefined) {
-      this.#save(told(fact, news.eventId));
+      this.#save(told(fact, eventId));
     }
   }
 

@@ -254,6 +254,10 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
     return Promise.resolve(this.#presence.comings.view());
   }
 
+  presenceTold(eventId: string): Promise<void> {
+    return Promise.resolve(this.#presence.comings.told(eventId));
+  }
+
   watch(watcherId: string, wanted: boolean): Promise<WatchedPresence> {
     return Promise.resolve(this.#presence.comings.watch(watcherId, wanted));
   }

@@ -99,7 +99,10 @@ export class SessionWatching {
 }
 
 function presenceFrame(userId: string, view: PresenceView): ServerFrame {
-  return view.online
-    ? { type: "friend-online", data: { userId } }
-    : { type: "friend-offline", data: { userId, lastSeenAt: view.lastSeenAt ?? view.at } };
+  if (view.online) {
+    return { type: "friend-online", data: { userId } };
+  }
+  // 0: never here.
+  const lastSeenAt = view.lastSeenAt ?? view.at;
+  return { type: "friend-offline", data: lastSeenAt === 0 ? { userId } : { userId, lastSeenAt } };
 }

@@ -200,6 +200,8 @@ export interface SessionRpc {
   deliverToOthers(deviceId: string, frames: string[]): Promise<number>;
   /** As friends see this user. */
   presence(): Promise<WatchedPresence>;
+  /** From the consumer of its events: everybody whom this one concerns has been told. */
+  presenceTold(eventId: string): Promise<void>;
   /** Another user, who is a friend, wants to be told of this one's presence, or does not any more. */
   watch(watcherId: string, wanted: boolean): Promise<WatchedPresence>;
   /** These have no socket any more that asks. */

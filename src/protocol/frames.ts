@@ -158,7 +158,10 @@ export const SERVER_FRAMES = {
   "friend-rejected": z.object({ requestId: RequestId }),
   "friend-removed": z.object({ userId: UserId }),
   "friend-online": z.object({ userId: UserId }),
-  "friend-offline": z.object({ userId: UserId, lastSeenAt: TimeMs }),
+  "friend-offline": z.object({
+    userId: UserId,
+    lastSeenAt: TimeMs.optional().meta({ description: "Absent of who was never here" }),
+  }),
   "conversation-created": OneConversation,
   "conversation-joined": OneConversation,
   "conversation-updated": OneConversation.extend({

@@ -47,6 +47,7 @@ export async function onPresence(
   if (gone.length > 0) {
     await sessionOf(env, userId).forgetWatchers(gone);
   }
+  await sessionOf(env, userId).presenceTold(event.event_id);
 }
 
 /** Two who have just become friends see each other's presence, which changed for neither. */
