@@ -189,9 +189,10 @@ export class RoomCore {
     this.room.effects.push(...userIds.map((userId) => ({ kind: "push" as const, userId, frames })));
   }
 
-  /** Of a small room, those who are known to be here; nobody is looked up for it. */
-  onlineMembers(): string[] {
-    return this.#delivery.onlineMembers();
+  /** A frame to the other members of a small room who are here, unless they are too many to read it; nothing of it is kept. */
+  showHere(from: string, frame: ServerFrame, now: number): void {
+    this.room.now = now;
+    this.#delivery.showHere(from, frame);
   }
 
   // ---- changes of anything but messages
@@ -284,10 +285,11 @@ export class RoomCore {
     const rows = room.rows(Math.max(fromSeqId - 1, known), toSeqId);
     this.#failedSeqId = Math.max(this.#failedSeqId, toSeqId);
     const failed = rows.map(({ message }) => persistFailed(message));
-    this.#outbox.failed();
     if (failed.length > 0) {
       this.commit({ outbox: failed, held: false }, now);
     }
+    // Behind the commit, which sends whatever nobody is at: what has just failed waits for the alarm.
+    this.#outbox.failed();
   }
 
   /** The fan-out task up to `toSeqId` could not be put on the bus. */

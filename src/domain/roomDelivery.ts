@@ -2,6 +2,8 @@
  * The way of a room's messages to its readers: one cache pipeline at a time (head, hot messages,
  * presence), delivery rounds to the online members, or fan-out tasks when there are too many.
  */
+import type { ServerFrame } from "../protocol/frames.ts";
+import { HeldFrames } from "./heldFrames.ts";
 import type { StoredMessage, FanoutTask } from "./records.ts";
 import type { RoomContext } from "./roomContext.ts";
 import { DeliveryRounds, type Delivery } from "./rounds.ts";
@@ -64,6 +66,7 @@ export class RoomDelivery {
   #cacheDown = false;
   readonly #unsure = new Map<string, Unsure>();
   readonly #rechecks = new Map<string, number>();
+  readonly #held = new HeldFrames();
   #fanoutSeqId: number;
   #fanoutDone = 0;
   #fanoutNotBefore = 0;
@@ -156,9 +159,29 @@ export class RoomDelivery {
     this.#finishHere();
   }
 
-  /** Members of this (small) room who are known to be online. */
-  onlineMembers(): string[] {
-    return this.#big ? [] : this.#members().filter((userId) => this.#rounds.knows(userId));
+  /** Shows a frame to the other members of a small room who are here; whoever is not known yet is asked for first. */
+  showHere(from: string, frame: ServerFrame): void {
+    if (this.#big) {
+      return;
+    }
+    this.#held.hold(from, frame);
+    const unknown = this.#members().filter((userId) => userId !== from && !this.#rounds.knows(userId));
+    if (unknown.length > 0 && this.#held.look(this.#room.now)) {
+      for (const userId of unknown) {
+        const cursor = this.#unsure.get(userId)?.cursor ?? this.#room.headSeqId;
+        this.#unsure.set(userId, { cursor, soon: true });
+      }
+      this.tryCache();
+    }
+    this.#showHeld();
+  }
+
+  /** Once nobody is asked for any more. */
+  #showHeld(): void {
+    if (this.#cacheFlight === undefined) {
+      const here = this.#big ? [] : this.#members().filter((userId) => this.#rounds.knows(userId));
+      this.#room.effects.push(...this.#held.release(here));
+    }
   }
 
   /** A delivery's answer: open sockets of that user, or "failed". */
@@ -203,6 +226,7 @@ export class RoomDelivery {
       this.tryFanout();
     }
     this.tryCache();
+    this.#showHeld();
   }
 
   /** These members may be online: whoever is not known yet gets everything after the flight's beginning. */

@@ -234,6 +234,10 @@ describe("a batch without an answer", () => {
     ]);
     expect(new Set(told.map((event) => event.event_id)).size).toBe(2);
     expect(room.core.counters.persistedSeqId).toBe(0);
+    // Nor does it go straight back to where it has just failed: the alarm sends it again.
+    expect(spans(room)).toEqual([[1, 2]]);
+    alarm(room);
+    expect(spans(room)).toEqual([[1, 2]]);
   });
 });
 

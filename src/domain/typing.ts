@@ -7,12 +7,9 @@ import { DIRECT } from "./records.ts";
 import type { RoomCore } from "./room.ts";
 import { maySend } from "./sendRules.ts";
 
-/** With more members online nobody is told: it could not be read. Not in the contract. */
-export const TYPING_READERS = 100;
-
 /**
- * Shown to the other one of two, and in groups to the members who are known to be here; nobody is looked up for it. Not in
- * big rooms. What is too much is dropped without a word. Faults: CONVERSATION_NOT_FOUND, PERMISSION_DENIED (may not send).
+ * Shown to the other one of two, and in groups to the members who are here; not in big rooms. What is too much is dropped
+ * without a word. Faults: CONVERSATION_NOT_FOUND, PERMISSION_DENIED (may not send).
  */
 export function typing(core: RoomCore, actor: Actor, now: number): Result<void> {
   const found = requireMember(core.state, core.member(actor.userId), actor);
@@ -24,13 +21,19 @@ export function typing(core: RoomCore, actor: Actor, now: number): Result<void> 
   if (!allowed.ok) {
     return err(allowed.fault);
   }
-  // A room that has slept knows nobody; of two it is cheaper to tell the other than to ask whether they are here.
-  const here = state.type === DIRECT ? core.members("", 2).map(({ userId }) => userId) : core.onlineMembers();
-  const others = here.filter((userId) => userId !== actor.userId);
-  if (others.length > TYPING_READERS || core.room.typingBrake.take(actor.userId, now) > 0) {
+  if (core.room.typingBrake.take(actor.userId, now) > 0) {
     return ok(undefined);
   }
   const frame: ServerFrame = { type: "typing", data: { conversationId: core.conversationId, userId: actor.userId } };
-  core.push(others, [frame]);
+  if (state.type === DIRECT) {
+    // Of two it is cheaper to tell the other than to ask whether they are here.
+    const others = core.members("", 2).filter(({ userId }) => userId !== actor.userId);
+    core.push(
+      others.map(({ userId }) => userId),
+      [frame],
+    );
+  } else {
+    core.showHere(actor.userId, frame, now);
+  }
   return ok(undefined);
 }

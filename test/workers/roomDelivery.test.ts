@@ -1,5 +1,5 @@
 import { env } from "cloudflare:workers";
-import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { afterEach, beforeEach, describe, it, vi } from "vitest";
 import { UserSession } from "../../src/objects/UserSession.ts";
 import { CACHE_KEYS } from "../../src/cache/types.ts";
@@ -196,6 +196,29 @@ describe("delivery", () => {
     const [alice, bob] = [await connect(a), await connect(b)];
     alice.send({ type: "typing", data: { conversationId: id } });
     expect((await bob.next("typing")).data).toEqual({ conversationId: id, userId: a });
+  });
+});
+
+describe("typing in a group", () => {
+  it("is shown to who is here also when nothing was sent yet, and when the room has just woken", async ({ expect }) => {
+    const [a, b, c] = [newUserId(), newUserId(), newUserId()];
+    const id = await newGroup([a, b, c]);
+    const [alice, bob] = [await connect(a), await connect(b)];
+    alice.send({ type: "typing", data: { conversationId: id } });
+    expect((await bob.next("typing")).data).toEqual({ conversationId: id, userId: a });
+    await evictDurableObject(roomStub(id));
+    const carol = await connect(c);
+    bob.send({ type: "typing", data: { conversationId: id } });
+    for (const socket of [alice, carol]) {
+      expect((await socket.next("typing")).data).toEqual({ conversationId: id, userId: b });
+    }
+    await bob.settle();
+    expect(bob.all("typing")).toHaveLength(1);
+    // What is sent then comes once.
+    await appendOne(id, text(a, "1"));
+    await Promise.all([bob.next("new-message"), carol.next("new-message")]);
+    await Promise.all([bob.settle(), carol.settle()]);
+    expect([bob.pushed(id), carol.pushed(id)]).toEqual([[1], [1]]);
   });
 });
 
