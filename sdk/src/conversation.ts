@@ -139,8 +139,19 @@ export class ConversationHandle {
 
   /** Earlier versions, oldest first. */
   async edits(messageId: string): Promise<Edit[]> {
-    const answer = await this.#about<List<Edit>>("GET", messageId, "/edits");
-    return answer.items;
+    const edits: Edit[] = [];
+    for (let cursor: string | null | undefined; cursor !== null;) {
+      const query: Page = { limit: EDITS_PAGE, ...(cursor === undefined ? {} : { cursor }) };
+      const page = await this.#call<List<Edit>>(
+        "GET",
+        `/messages/${encodeURIComponent(messageId)}/edits`,
+        undefined,
+        query,
+      );
+      edits.push(...page.items);
+      cursor = page.nextCursor;
+    }
+    return edits;
   }
 
   /** Puts an emoji to a message; again changes nothing. */
@@ -235,3 +246,5 @@ type CallMethod = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 
 /** The most that one page may hold. Source: WIRE "Things", list answers. */
 const LOG_PAGE = 200;
+/** Earlier versions in one page; a message has hardly more. */
+const EDITS_PAGE = 100;

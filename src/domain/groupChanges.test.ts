@@ -41,7 +41,7 @@ describe("settings of a group", () => {
         operator_id: ADA,
         payload: { conversation: { name: "New", headSeqId: 0 } },
       },
-      { event_type: "group.announcement", operator_id: ADA, payload: { text: "Read me" } },
+      { event_type: "group.announcement", operator_id: ADA, payload: { text: "Read me", at: NOW + 5 } },
     ]);
     for (const [who, name] of [
       [MAX, "PERMISSION_DENIED"],
@@ -208,6 +208,9 @@ describe("mutes", () => {
     expect(nameOf(changeMember(core, actorOf(ADA), OWEN, until, NOW))).toBe("PERMISSION_DENIED");
     expect(nameOf(changeMember(core, actorOf(ADA), MAX, { role: 2 }, NOW))).toBe("PERMISSION_DENIED");
     expect(nameOf(changeMember(core, actorOf(EVE), MAX, until, NOW))).toBe("PERMISSION_DENIED");
+    // Above moderators stand the system admins, also those without a role in the world.
+    expect(nameOf(changeMember(core, actorOf(ADA), "root", until, NOW, true))).toBe("PERMISSION_DENIED");
+    expect(nameOf(changeMember(core, root, "root", until, NOW, true))).toBe("ok");
   });
 });
 

@@ -51,7 +51,7 @@ export function updateConversation(
       outbox: [
         conversationRecord(core, next),
         stateEvent(core, "conversation.updated", actor.userId, next),
-        ...(isNews ? [notification(core, "group.announcement", actor.userId, { text: announcement })] : []),
+        ...(isNews ? [notification(core, "group.announcement", actor.userId, { text: announcement, at: now })] : []),
       ],
       held: true,
     },
@@ -118,6 +118,7 @@ export function dismiss(core: RoomCore, actor: Actor, now: number): Result<RoomC
 
 /**
  * Role and mute of a member, both or neither.
+ * @param ofAdmin the member is a system admin
  * @returns the member after the change. USER_NOT_FOUND for who is none
  */
 export function changeMember(
@@ -126,6 +127,7 @@ export function changeMember(
   userId: string,
   change: MemberChange,
   now: number,
+  ofAdmin = false,
 ): Result<RoomChange<MemberState>> {
   const self = requireMember(core.state, core.member(actor.userId), actor);
   if (!self.ok) {
@@ -136,7 +138,7 @@ export function changeMember(
   if (target === undefined) {
     return err({ name: state.type === GROUP ? "USER_NOT_FOUND" : "PERMISSION_DENIED" });
   }
-  const allowed = mayChangeMember(state, actor, member, target, change);
+  const allowed = mayChangeMember(state, actor, member, target, change, ofAdmin);
   if (!allowed.ok) {
     return allowed;
   }

@@ -52,7 +52,7 @@ export function mayDismiss(
 /**
  * Roles are given by the owner; who is muted must stand below who mutes. So neither reaches the owner, who becomes and
  * ceases to be one by transfer alone. In the world room system admins do either, and its moderators (whom they have given the
- * role of an admin there) mute.
+ * role of an admin there) mute, but no system admin.
  */
 export function mayChangeMember(
   state: ConversationState,
@@ -60,11 +60,12 @@ export function mayChangeMember(
   member: MemberState,
   target: MemberState,
   change: MemberChange,
+  ofAdmin: boolean,
 ): Result<void> {
   const isAbove = member.role > target.role;
   const mayGiveRoles = change.role === undefined || (member.role === OWNER && isAbove);
   const mayMute = change.mutedUntil === undefined || (member.role >= ADMIN && isAbove);
-  const inWorld = actor.isAdmin || (change.role === undefined && mayMute);
+  const inWorld = actor.isAdmin || (change.role === undefined && mayMute && !ofAdmin);
   const allowed = state.type === WORLD ? inWorld : state.type === GROUP && mayGiveRoles && mayMute;
   return allowed ? ok(undefined) : err({ name: "PERMISSION_DENIED" });
 }

@@ -5,8 +5,8 @@ import { ADMIN, DIRECT, GROUP, MEMBER, OWNER, WORLD, type ConversationState, typ
 
 /** Members of a group when the creator names no number. Source: WIRE "Friends and conversations". */
 export const DEFAULT_MAX_MEMBERS = 500;
-/** The world room has no such limit; the wire shows this number. */
-const WORLD_MAX_MEMBERS = Number.MAX_SAFE_INTEGER;
+/** The world room has no such limit; this number is shown. Source: DESIGN section 1, and SQL's row of it (its first migrations). */
+export const WORLD_MAX_MEMBERS = 1_000_000;
 
 /** The state of a new conversation and its first members. */
 export function newConversation(
@@ -39,20 +39,24 @@ export function newConversation(
   };
 }
 
-/** The world room exists by its name; nobody creates it. */
-export function worldState(conversationId: string): ConversationState {
-  return {
+/**
+ * The world room exists by its name; nobody creates it.
+ * @param stored what its changes have left; an earlier release kept another `maxMembers` with it
+ */
+export function worldState(conversationId: string, stored?: ConversationState): ConversationState {
+  const state = stored ?? {
     conversationId,
     type: WORLD,
     name: "World",
     memberCount: 0,
-    maxMembers: WORLD_MAX_MEMBERS,
+    maxMembers: 0,
     joinApproval: false,
     muteAll: false,
     version: 1,
     createdAt: 0,
     updatedAt: 0,
   };
+  return { ...state, maxMembers: WORLD_MAX_MEMBERS };
 }
 
 /** A conversation that one is not a member of answers as one that does not exist. */

@@ -104,7 +104,7 @@ export class RoomContext {
     this.now = now;
     this.#changeBrake = new ChangeBrake(limits.bigRoomChanges);
     const image = store.load();
-    this.state = image.state ?? (conversationId === WORLD_ROOM_ID ? worldState(conversationId) : undefined);
+    this.state = conversationId === WORLD_ROOM_ID ? worldState(conversationId, image.state) : image.state;
     this.counters = image.counters;
     this.headSeqId = image.headSeqId;
     this.headCreatedAt = image.headCreatedAt;

@@ -1,5 +1,6 @@
 /** Changes of a group, and one's own settings of any conversation. Rules: src/domain/groupChanges.ts. */
 import { createRoute } from "@hono/zod-openapi";
+import { WORLD_ROOM_ID } from "../domain/records.ts";
 import { err, ok, type Result } from "../protocol/errors.ts";
 import type { ServerFrame } from "../protocol/frames.ts";
 import {
@@ -11,12 +12,13 @@ import {
   SettingsBody,
   TransferBody,
 } from "../protocol/rest.ts";
+import { auditedByRole } from "./admin/audit.ts";
 import { background, fail, newRouter, writeThrough, type Ctx } from "./context.ts";
 import { acceptNames } from "./names.ts";
 import { presentConversation } from "./present.ts";
 import { answer, body, optionalBody, refusals } from "./route.ts";
 import { signedIn } from "./signedIn.ts";
-import { presentView, viewOf } from "./views.ts";
+import { changedWorld, presentView, viewOf } from "./views.ts";
 
 export const groups = newRouter();
 
@@ -44,13 +46,17 @@ groups.openapi(
     if (!accepted.ok) {
       return fail(c, accepted.fault);
     }
-    const room = services.room(c.req.valid("param").id);
-    const updated = await room.update(c.get("viewer").actor, change);
+    const { id } = c.req.valid("param");
+    const room = services.room(id);
+    const audit = { action: "conversation.update", targetKind: "conversation", targetId: id } as const;
+    const updated = await auditedByRole(c, audit, (actor) => room.update(actor, change));
     if (!updated.ok) {
       return fail(c, updated.fault);
     }
     const degraded = await writeThrough(c, room, updated.value);
-    return c.json({ ...presentView(updated.value.value), ...degraded }, 200);
+    const { value } = updated.value;
+    const view = id === WORLD_ROOM_ID ? await changedWorld(services, c.get("viewer").actor, value) : value;
+    return c.json({ ...presentView(view), ...degraded }, 200);
   },
 );
 
@@ -69,8 +75,10 @@ groups.openapi(
     },
   }),
   async (c) => {
-    const room = c.get("services").room(c.req.valid("param").id);
-    const dismissed = await room.dismiss(c.get("viewer").actor);
+    const { id } = c.req.valid("param");
+    const room = c.get("services").room(id);
+    const audit = { action: "conversation.dismiss", targetKind: "conversation", targetId: id } as const;
+    const dismissed = await auditedByRole(c, audit, (actor) => room.dismiss(actor));
     return dismissed.ok ? c.json(await writeThrough(c, room, dismissed.value), 200) : fail(c, dismissed.fault);
   },
 );

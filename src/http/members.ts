@@ -13,6 +13,7 @@ import {
   MembersQuery,
 } from "../protocol/rest.ts";
 import { Member } from "../protocol/things.ts";
+import { auditedByRole } from "./admin/audit.ts";
 import { fail, listSources, newRouter, writeThrough } from "./context.ts";
 import { profilesOf } from "./lists.ts";
 import { whyNotAddable } from "./conversations.ts";
@@ -113,13 +114,17 @@ members.openapi(
   async (c) => {
     const services = c.get("services");
     const { id, userId } = c.req.valid("param");
-    const { actor } = c.get("viewer");
-    if (id === WORLD_ROOM_ID && (await services.repo.users.byId(userId)) === null) {
-      // Everybody is in the world room without a row, so its room cannot tell who exists.
+    const wish = c.req.valid("json");
+    // Everybody is in the world room without a row, so its room cannot tell who exists, or who is a system admin.
+    const account = id === WORLD_ROOM_ID ? await services.repo.users.byId(userId) : undefined;
+    if (account === null) {
       return fail(c, { name: "USER_NOT_FOUND" });
     }
     const room = services.room(id);
-    const changed = await room.changeMember(actor, userId, c.req.valid("json"));
+    const action = wish.role === undefined ? "member.mute" : "member.role";
+    const changed = await auditedByRole(c, { action, targetKind: "user", targetId: userId }, (actor) =>
+      room.changeMember(actor, userId, wish, account?.role === "admin"),
+    );
     if (!changed.ok) {
       return fail(c, changed.fault);
     }

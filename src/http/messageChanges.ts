@@ -5,8 +5,18 @@ import { seqIdOf } from "../domain/messageId.ts";
 import { messageFor, type StoredMessage } from "../domain/records.ts";
 import type { RoomRpc } from "../platform/rpc.ts";
 import { ok, type Result } from "../protocol/errors.ts";
-import { EditBody, EditList, MessageParams, ReactionAnswer, ReactionParams, Readers } from "../protocol/rest.ts";
+import {
+  EditBody,
+  EditList,
+  MessageParams,
+  PageQuery,
+  ReactionAnswer,
+  ReactionParams,
+  Readers,
+} from "../protocol/rest.ts";
 import { Message } from "../protocol/things.ts";
+import { decodeCursor, pageOf } from "../repo/cursor.ts";
+import { auditedByRole } from "./admin/audit.ts";
 import { fail, newRouter, writeThrough, type Ctx, type Degraded } from "./context.ts";
 import { answer, body, refusals } from "./route.ts";
 import { signedIn } from "./signedIn.ts";
@@ -63,7 +73,10 @@ messageChanges.openapi(
   async (c) => {
     const { actor } = c.get("viewer");
     const { id, messageId } = c.req.valid("param");
-    const gone = await change(c, id, messageId, (room, older) => room.recallMessage(actor, messageId, older));
+    const audit = { action: "message.remove", targetKind: "message", targetId: messageId } as const;
+    const gone = await auditedByRole(c, audit, (as) =>
+      change(c, id, messageId, (room, older) => room.recallMessage(as, messageId, older)),
+    );
     return gone.ok
       ? c.json({ ...messageFor(gone.value.value, actor.userId), ...gone.value.degraded }, 200)
       : fail(c, gone.fault);
@@ -77,22 +90,35 @@ messageChanges.openapi(
     tags,
     summary: "Earlier versions, oldest first; none of a recalled message",
     ...signedIn,
-    request: { params: MessageParams },
+    request: { params: MessageParams, query: PageQuery },
     responses: {
-      200: answer(EditList, "All of them; `editedAt` is when the version was replaced"),
+      200: answer(EditList, "One page; `editedAt` is when the version was replaced"),
       ...refusals("UNAUTHENTICATED", "CONVERSATION_NOT_FOUND", "MESSAGE_NOT_FOUND"),
     },
   }),
   async (c) => {
     const { actor } = c.get("viewer");
     const { id, messageId } = c.req.valid("param");
+    const { cursor, limit } = c.req.valid("query");
+    const key = decodeCursor(cursor, [0]);
+    if (!key.ok) {
+      return fail(c, key.fault);
+    }
     const found = await withOlder(c, id, messageId, (room, older) => room.edits(actor, messageId, older));
     if (!found.ok) {
       return fail(c, found.fault);
     }
     const { edits, inLog } = found.value;
-    const items = inLog ? edits : await c.get("services").repo.messages.edits(id, messageId);
-    return c.json({ items, nextCursor: null }, 200);
+    // A message has so few of them that they are read at once; each is later than the one before.
+    const all = inLog ? edits : await c.get("services").repo.messages.edits(id, messageId);
+    const after = Number(key.value?.[0] ?? 0);
+    const page = pageOf(
+      all.filter((edit) => edit.editedAt > after),
+      limit,
+      (edit) => [edit.editedAt],
+      (edit) => edit,
+    );
+    return c.json(page, 200);
   },
 );
 

@@ -31,14 +31,17 @@ export function presentConversation(state: ConversationState, headSeqId: number)
   return { ...shown, headSeqId };
 }
 
-/** A member with its profile; a user whose account is gone keeps the id as name. */
+/**
+ * A member with its profile; a user whose account is gone keeps the id as name. In the world room everybody is by rule, and has
+ * been since there is the account: its rows know no such time (0).
+ */
 export function presentMember(member: MemberState, user: UserRow | undefined): Member {
   return {
     userId: member.userId,
     displayName: user?.displayName ?? member.userId,
     ...(user?.avatarUrl ? { avatarUrl: user.avatarUrl } : {}),
     role: member.role,
-    joinedAt: member.joinedAt,
+    joinedAt: member.joinedAt === 0 ? (user?.createdAt ?? 0) : member.joinedAt,
     ...(member.mutedUntil === undefined ? {} : { mutedUntil: member.mutedUntil }),
   };
 }

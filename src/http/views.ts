@@ -28,6 +28,19 @@ export async function worldView(services: Services, actor: Actor): Promise<Resul
   return { ok: true, value: { ...view.value, conversation, readSeqId: Math.min(readSeqId, view.value.headSeqId) } };
 }
 
+/**
+ * The world room after a change, which SQL may be a moment behind; what its room does not know (who is in it, since when,
+ * how far this user has read) is as everybody sees it.
+ */
+export async function changedWorld(services: Services, actor: Actor, changed: RoomView): Promise<RoomView> {
+  const view = await worldView(services, actor);
+  if (!view.ok) {
+    return changed;
+  }
+  const { memberCount, createdAt } = view.value.conversation;
+  return { ...view.value, conversation: { ...changed.conversation, memberCount, createdAt } };
+}
+
 /** The world room with what SQL knows of it; with SQL away as its room has it. */
 export async function worldState(services: Services, inRoom: ConversationState): Promise<ConversationState> {
   return { ...inRoom, ...(await worldInSql(services, "")) };

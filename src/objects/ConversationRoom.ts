@@ -206,8 +206,8 @@ export class ConversationRoom extends DurableObject<Env> implements RoomRpc {
     return this.#call((now) => dismiss(this.#core, actor, now));
   }
 
-  changeMember(actor: Actor, userId: string, change: MemberChange) {
-    return this.#call((now) => changeMember(this.#core, actor, userId, change, now));
+  changeMember(actor: Actor, userId: string, change: MemberChange, ofAdmin?: boolean) {
+    return this.#call((now) => changeMember(this.#core, actor, userId, change, now, ofAdmin));
   }
 
   transfer(actor: Actor, userId: string) {

@@ -21,8 +21,13 @@ export interface GroupRpc {
   update(actor: Actor, change: ConversationChange): Promise<Result<RoomChange<RoomView>>>;
   /** By the owner or a system admin; from then on the group answers as one that does not exist. */
   dismiss(actor: Actor): Promise<Result<RoomChange<void>>>;
-  /** Role, mute, or both. USER_NOT_FOUND for who is no member. */
-  changeMember(actor: Actor, userId: string, change: MemberChange): Promise<Result<RoomChange<MemberState>>>;
+  /** Role, mute, or both. USER_NOT_FOUND for who is no member. `ofAdmin`: of a system admin; only SQL knows who is one. */
+  changeMember(
+    actor: Actor,
+    userId: string,
+    change: MemberChange,
+    ofAdmin?: boolean,
+  ): Promise<Result<RoomChange<MemberState>>>;
   transfer(actor: Actor, userId: string): Promise<Result<RoomChange<RoomView>>>;
 
   createInvite(actor: Actor, wish: NewInvite): Promise<Result<RoomChange<InviteState>>>;

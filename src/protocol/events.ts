@@ -77,6 +77,9 @@ const inConversation = { conversation_id: ConversationId };
 const byOperator = { conversation_id: ConversationId, operator_id: UserId };
 const byReader = { conversation_id: ConversationId, user_id: UserId };
 
+/** When it was made: what is pushed of it shows that in milliseconds. */
+const at = TimeMs.optional().meta({ description: "The time of `timestamp` in milliseconds" });
+
 const NewMember = z.object({ user_id: UserId, role: Role, joined_at: TimeMs });
 const place = { message_id: MessageId, seq_id: SeqId };
 const sender = { sender_id: UserId, client_msg_id: z.string() };
@@ -122,8 +125,8 @@ export const EVENTS = {
   "gochat.notifications": z.discriminatedUnion("event_type", [
     event("friend.request.new", betweenUsers, { request: FriendRequest }),
     event("conversation.invited", byOperator, { user_ids: z.array(UserId) }),
-    event("group.announcement", byOperator, { text: z.string() }),
-    event("welcome", byUser, {}),
+    event("group.announcement", byOperator, { text: z.string(), at }),
+    event("welcome", byUser, { at }),
   ]),
 } as const satisfies { [Topic in TopicName]?: z.ZodType };
 

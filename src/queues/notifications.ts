@@ -5,12 +5,12 @@
 import { WORLD_ROOM_ID } from "../domain/records.ts";
 import { settingsOf } from "../platform/settings.ts";
 import { sessionOf, shardAt } from "../platform/stubs.ts";
-import type { EventOf } from "../protocol/events.ts";
+import type { EventOfType } from "../protocol/events.ts";
 import type { ServerFrame } from "../protocol/frames.ts";
 import type { EventHandler } from "./events.ts";
 import { forOnlineMembers } from "./online.ts";
 
-type Event = EventOf<"gochat.notifications">;
+type Shown = EventOfType<"group.announcement" | "welcome">;
 
 export const onNotification: EventHandler<"gochat.notifications"> = (event, env) => {
   switch (event.event_type) {
@@ -28,12 +28,13 @@ export const onNotification: EventHandler<"gochat.notifications"> = (event, env)
   }
 };
 
-function common(event: Event): { eventId: string; createdAt: number } {
-  return { eventId: event.event_id, createdAt: event.timestamp * 1000 };
+/** The release before put no milliseconds into its events. */
+function common(event: Shown): { eventId: string; createdAt: number } {
+  return { eventId: event.event_id, createdAt: event.payload.at ?? event.timestamp * 1000 };
 }
 
 /** To the members who are online; of the world room that is everybody, through its shards. */
-async function announce(event: Extract<Event, { event_type: "group.announcement" }>, env: Env): Promise<void> {
+async function announce(event: EventOfType<"group.announcement">, env: Env): Promise<void> {
   const conversationId = event.conversation_id ?? "";
   const { text } = event.payload;
   if (text === "") {

@@ -73,7 +73,7 @@ export function adminRepo(database: Database): AdminRepo {
       const body = eventBody("group.announcement", eventId, now, {
         conversation_id: conversationId,
         operator_id: audit.operatorId,
-        payload: { text },
+        payload: { text, at: now },
       });
       await database.atomically((db) => [
         db.insert(outboxEvents).values({

@@ -9,6 +9,9 @@ export type AuditAction =
   | "user.kick"
   | "conversation.inspect"
   | "conversation.dismiss"
+  | "conversation.update"
+  | "member.role"
+  | "member.mute"
   | "message.remove"
   | "announcement"
   | "dead-letter.replay";

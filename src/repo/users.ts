@@ -38,7 +38,7 @@ export function userRepo(database: Database): UserRepo {
         ownerId: userId,
         topic: "gochat.notifications",
         eventKey: userId,
-        body: eventBody("welcome", eventId, now, { user_id: userId, payload: {} }),
+        body: eventBody("welcome", eventId, now, { user_id: userId, payload: { at: now } }),
         createdAt: now,
       };
       const taken = await takenField(() =>

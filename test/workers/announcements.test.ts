@@ -56,11 +56,12 @@ describe("an announcement", () => {
     const { eventId, events } = await announce({ text: "We close at ten." });
     expect(events).toMatchObject([{ operator_id: SYSTEM_USER_ID, payload: { text: "We close at ten." } }]);
     await deliver(TOPIC, events);
+    const [{ payload } = { payload: {} }] = events as { payload?: { at?: number } }[];
+    const createdAt = payload?.at;
+    expect(createdAt).toBeGreaterThan(Date.now() - 60_000);
     for (const socket of people) {
       await socket.next("notification");
-      expect(announcements(socket)).toEqual([
-        { kind: "announcement", eventId, text: "We close at ten.", createdAt: expect.any(Number) },
-      ]);
+      expect(announcements(socket)).toEqual([{ kind: "announcement", eventId, text: "We close at ten.", createdAt }]);
     }
     // Again: the same id, so that a client can tell. Nothing is left to be published.
     await deliver(TOPIC, events);
@@ -163,7 +164,9 @@ describe("the welcome", () => {
       await deliver(TOPIC, events);
       const first = await connect(userId, person.deviceId);
       const { data } = await first.next("notification");
-      expect(data).toEqual({ kind: "welcome", eventId: events[0]?.["event_id"], createdAt: expect.any(Number) });
+      // In milliseconds, as everything on the wire, though events count seconds.
+      const { createdAt } = person.user;
+      expect(data).toEqual({ kind: "welcome", eventId: events[0]?.["event_id"], createdAt });
       await deliver(TOPIC, events);
       const second = await connect(userId, person.deviceId);
       await Promise.all([first.settle(), second.settle()]);

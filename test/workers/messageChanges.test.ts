@@ -98,6 +98,27 @@ async function settledOf(id: string): Promise<void> {
 }
 
 describe("an edit", () => {
+  it("after others leaves them in pages, oldest first, as any list", async ({ expect }) => {
+    const { sender, reader, path } = await talk();
+    for (let n = 1; n <= 5; n++) {
+      await expectStatus(200, as(sender, "PATCH", path, { content: `version ${n}` }));
+    }
+    const page = async (query: string) =>
+      EditList.parse(await expectStatus(200, as(reader, "GET", `${path}/edits${query}`)));
+    const all = await page("");
+    expect(all.items.map((edit) => edit.content)).toEqual([SECRET, "version 1", "version 2", "version 3", "version 4"]);
+    expect(all.nextCursor).toBeNull();
+    const pages = [await page("?limit=2")];
+    for (let last = pages[0]; last !== undefined && last.nextCursor !== null; last = pages.at(-1)) {
+      pages.push(await page(`?limit=2&cursor=${last.nextCursor}`));
+    }
+    expect(pages.map(({ items }) => items.length)).toEqual([2, 2, 1]);
+    expect(pages.flatMap(({ items }) => items)).toEqual(all.items);
+    for (const query of ["?limit=0", "?limit=101", "?limit=x", "?cursor=nonsense"]) {
+      expect([query, (await as(reader, "GET", `${path}/edits${query}`)).error?.name]).toEqual([query, "INVALID_INPUT"]);
+    }
+  });
+
   it("is told to everybody at once, shows in history, list and sync, and keeps what was before", async ({ expect }) => {
     const { sender, reader, id, message, path } = await talk();
     const socket = await connect(reader.user.userId);
