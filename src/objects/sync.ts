@@ -17,6 +17,7 @@ import type { SyncRequest, SyncResult } from "../protocol/frames.ts";
 import type { SyncedConversation } from "../protocol/things.ts";
 import { repositories } from "../repo/index.ts";
 import type { ConversationItem } from "../repo/types.ts";
+import { furtherUnlisted, unlistedOf } from "./syncUnlisted.ts";
 import { readVersions, updatedSince, updatedWithinBytes } from "./syncUpdated.ts";
 
 /** Conversations in one answer. */
@@ -30,8 +31,6 @@ const MESSAGES = 50;
 const MESSAGES_BYTES = 512 * 1024;
 /** Rooms asked at one time when the cache does not know them. */
 const SLICE = 50;
-/** Rooms asked in one sync whether somebody is still their member; the client names the others again with its next one. */
-const ASKED_ROOMS = 100;
 
 type Known = { seqId: number; version: number };
 
@@ -92,12 +91,19 @@ export async function buildSync(
   // What does not wait for each other is one pipeline: first heads and versions, then all about those that have changed.
   const cache = coalesced(plainCache);
   const sources = { repo: repositories(env), cache, room: (id: string) => roomOf(env, id), later };
-  const page = await conversationPage(sources, actor, { limit: PAGE, cursor: request.cursor });
+  const further = furtherUnlisted(request.cursor);
+  const page: Awaited<ReturnType<typeof conversationPage>> =
+    further === undefined
+      ? await conversationPage(sources, actor, { limit: PAGE, cursor: request.cursor })
+      : ok({ items: [], nextCursor: further.listCursor });
   if (!page.ok) {
     return page;
   }
   const { degraded } = page.value;
-  const unlisted = await unlistedOf(env, actor, request, page.value);
+  const unlisted =
+    request.cursor === undefined || further !== undefined
+      ? await unlistedOf(env, actor, request, page.value, further?.after)
+      : { items: [], removed: [], nextCursor: null };
   const items = [...page.value.items, ...unlisted.items];
   const ids = items.map((item) => item.conversation.conversationId);
   const [heads, versions] = await Promise.all([readHeads(env, cache, items, here.heads), readVersions(cache, ids)]);
@@ -145,7 +151,7 @@ export async function buildSync(
   return ok({
     conversations: withinBytes(conversations),
     removed: unlisted.removed,
-    nextCursor: page.value.nextCursor,
+    nextCursor: unlisted.nextCursor ?? page.value.nextCursor,
     serverTime: systemClock.now(),
     ...(degraded === undefined ? {} : { degraded }),
   });
@@ -216,42 +222,4 @@ async function logged(env: Env, actor: Actor, conversationId: string, after: num
     return page.value.messages;
   }
   return page.ok ? repositories(env).conversations.messages(conversationId, { after, limit: MESSAGES }) : [];
-}
-
-/**
- * Conversations that the client names and the page does not hold; looked for once, with the first page. SQL may be late, so
- * only a room itself can say that somebody is not its member any more.
- */
-async function unlistedOf(
-  env: Env,
-  actor: Actor,
-  request: SyncRequest,
-  listed: { readonly items: readonly ConversationItem[]; readonly degraded?: true },
-): Promise<{ items: ConversationItem[]; removed: string[] }> {
-  const unlisted: { items: ConversationItem[]; removed: string[] } = { items: [], removed: [] };
-  if (request.cursor !== undefined) {
-    return unlisted;
-  }
-  const here = new Set(listed.items.map((item) => item.conversation.conversationId));
-  const named = Object.keys(request.heads).filter((id) => !here.has(id));
-  if (named.length === 0) {
-    return unlisted;
-  }
-  // Those that SQL has come with a later page.
-  const known = listed.degraded ? [] : await repositories(env).conversations.items(actor.userId, named);
-  const mine = new Set(known.map((item) => item.conversation.conversationId));
-  const doubtful = named.filter((id) => !mine.has(id)).slice(0, ASKED_ROOMS);
-  for (let at = 0; at < doubtful.length; at += SLICE) {
-    await Promise.all(
-      doubtful.slice(at, at + SLICE).map(async (id) => {
-        const view = await roomOf(env, id).view(actor);
-        if (view.ok) {
-          unlisted.items.push({ ...view.value, lastMessage: null, muted: false, pinned: false });
-        } else {
-          unlisted.removed.push(id);
-        }
-      }),
-    );
-  }
-  return unlisted;
 }

@@ -1,0 +1,70 @@
+/** What `sync` says of conversations that a client names and is in no more: of all of them, however many. */
+import { describe, it } from "vitest";
+import { newGroupId } from "../../src/platform/ids.ts";
+import type { AuthAnswer } from "../../src/protocol/rest.ts";
+import type { SyncedConversation } from "../../src/protocol/things.ts";
+import { newGroup } from "./support/harness.ts";
+import { expectStatus, register, request } from "./support/http.ts";
+import { connect } from "./support/socket.ts";
+
+type Page = { conversations: SyncedConversation[]; removed: string[]; nextCursor: string | null };
+
+/** Every page, asked with the same heads. */
+async function pages(ask: (cursor: string | undefined) => Promise<Page>): Promise<Page[]> {
+  const all: Page[] = [];
+  for (let cursor: string | null | undefined; cursor !== null;) {
+    const page: Page = await ask(cursor);
+    all.push(page);
+    cursor = page.nextCursor;
+  }
+  return all;
+}
+
+function namesOf(all: readonly Page[]): string[] {
+  return all.flatMap((page) => page.conversations.map(({ conversation }) => conversation.conversationId));
+}
+
+describe("sync", () => {
+  it("names everything that is gone, in pages, over REST", async ({ expect }) => {
+    const me: AuthAnswer = await register();
+    // A room knows its member before SQL does.
+    const late = await newGroup([me.user.userId]);
+    const gone = Array.from({ length: 230 }, (_, n) => newGroupId(1_000_000 + n));
+    const heads = { ...Object.fromEntries(gone.map((id) => [id, 0])), [late]: { seqId: 0, version: 0 } };
+    const all = await pages((cursor) => {
+      const query = new URLSearchParams({ heads: JSON.stringify(heads), ...(cursor === undefined ? {} : { cursor }) });
+      return expectStatus<Page>(200, request("GET", `/api/sync?${query}`, { token: me.accessToken }));
+    });
+    const asked = all.map((page) => page.removed.length + namesOf([page]).filter((id) => id === late).length);
+    expect(asked).toEqual([100, 100, 31]);
+    expect(all.flatMap((page) => page.removed).toSorted()).toEqual(gone.toSorted());
+    expect(namesOf(all).toSorted()).toEqual([late, "world_chat_room"].toSorted());
+  });
+
+  it("goes on with the list behind what is gone, over the socket", async ({ expect }) => {
+    const me = await register();
+    const groups: string[] = [];
+    for (let n = 0; n < 101; n++) {
+      const body = { type: 2, name: `group ${n}`, memberIds: [] };
+      const made = request("POST", "/api/conversations", { token: me.accessToken, body });
+      groups.push((await expectStatus<{ conversationId: string }>(201, made)).conversationId);
+    }
+    const gone = Array.from({ length: 101 }, (_, n) => newGroupId(2_000_000 + n));
+    // One of the list's second page is named: it is neither gone nor told twice.
+    const heads = Object.fromEntries([...gone, groups[0] ?? ""].map((id) => [id, 0]));
+    const socket = await connect(me.user.userId, me.deviceId);
+    const all = await pages(async (cursor) => {
+      socket.send({ type: "sync", data: { heads, ...(cursor === undefined ? {} : { cursor }) } });
+      return (await socket.next("sync-result")).data;
+    });
+    expect(all.map((page) => [page.removed.length, page.conversations.length > 0])).toEqual([
+      [100, true],
+      [1, false],
+      [0, true],
+    ]);
+    expect(all.flatMap((page) => page.removed).toSorted()).toEqual(gone.toSorted());
+    const named = namesOf(all);
+    expect(new Set(named).size).toBe(named.length);
+    expect(groups.every((id) => id === groups[0] || named.includes(id))).toBe(true);
+  });
+});
