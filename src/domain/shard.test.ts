@@ -344,6 +344,46 @@ describe("sessions", () => {
     expect(served).toEqual(users.slice(0, 2 * IN_AIR));
   });
 
+  it("whose answer comes when they were given up, or have left, make no room twice", ({ expect }) => {
+    const users = range(1, 4 * IN_AIR).map((n) => `u${n}`);
+    const shard = Harness.at(0, ...users).push(1);
+    const lost = shard.take("deliver").flatMap((call) => call.userIds);
+    expect(lost).toHaveLength(IN_AIR);
+    const inAir = new Set<string>();
+    const called = (): void => {
+      for (const user of shard.take("deliver").flatMap((call) => call.userIds)) {
+        inAir.add(user);
+      }
+    };
+    shard.pass(LOST_MS + 50);
+    called();
+    expect([...inAir]).toEqual(users.slice(IN_AIR, 2 * IN_AIR));
+    // All these answers come late, and two of those called now are gone: their places are free once.
+    lost.forEach((user) => shard.answer(user, 1));
+    called();
+    expect(inAir.size).toBe(IN_AIR);
+    for (const user of [...inAir].slice(0, 2)) {
+      shard.core.leave(user);
+      shard.answer(user, 1);
+      inAir.delete(user);
+    }
+    called();
+    expect(inAir.size).toBe(IN_AIR);
+    for (let rounds = 0; shard.core.handedOver(shard.now) < 1 && rounds < 1_000; rounds++) {
+      const [user] = inAir;
+      if (user === undefined) {
+        // Those who were given up are called again when their time has come.
+        shard.pass(250);
+      } else {
+        inAir.delete(user);
+        shard.answer(user, 1);
+      }
+      called();
+      expect(inAir.size).toBeLessThanOrEqual(IN_AIR);
+    }
+    expect(shard.core.handedOver(shard.now)).toBe(1);
+  });
+
   it("that left while they waited for their turn are not called, and those that came back only when they are behind", ({
     expect,
   }) => {

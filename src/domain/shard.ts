@@ -69,6 +69,7 @@ export class ShardCore {
   /** Sessions that wait for a call, in the order in which they fell behind: nobody is served twice before all. */
   #due: string[] = [];
   #dueHead = 0;
+  /** Sessions whose call is in the air. A call that was given up is not, whenever its answer comes. */
   #inAir = 0;
   #pulling = false;
   #pullNotBefore = 0;
@@ -132,7 +133,11 @@ export class ShardCore {
   }
 
   leave(userId: string): void {
-    this.#sessions.delete(userId);
+    const session = this.#sessions.get(userId);
+    if (session !== undefined) {
+      this.#landed(session);
+      this.#sessions.delete(userId);
+    }
   }
 
   /** Backlog after `since` when it reaches back so far without a hole; else undefined. */
@@ -242,14 +247,19 @@ export class ShardCore {
 
   /** A session took over everything up to `to`, has no socket (0), or failed. */
   answered(userId: string, to: number, sockets: number | "failed", now: number): void {
-    this.#inAir = Math.max(0, this.#inAir - 1);
     const session = this.#sessions.get(userId);
     if (session?.flying === true && session.to === to) {
-      session.flying = false;
-      session.flownAt = Number.POSITIVE_INFINITY;
+      this.#landed(session);
       this.#answer(userId, session, to, sockets, now);
     }
     this.#issue(now);
+  }
+
+  /** Its call is over, or is waited for no more. */
+  #landed(session: Session): void {
+    this.#inAir -= session.flownAt === Number.POSITIVE_INFINITY ? 0 : 1;
+    session.flying = false;
+    session.flownAt = Number.POSITIVE_INFINITY;
   }
 
   #answer(userId: string, session: Session, to: number, sockets: number | "failed", now: number): void {
