@@ -8,9 +8,10 @@ import { WebSocket } from "ws";
 import { ChatError, createChat, WORLD_ROOM_ID, type Chat } from "../sdk/src/index.ts";
 import { Screen } from "./chat/screen.ts";
 import { Talk } from "./chat/talk.ts";
+import { DEFAULT_PORT, readStartSettings } from "./start/settings.ts";
 
 const HELP = `npm run chat -- [options]
-  --url URL        the server (default http://127.0.0.1:8787)
+  --url URL        the server (default http://127.0.0.1:8787, or with the PORT of the environment)
   --name NAME      user name with --password; without one the name that a guest shows
   --password WORD  logs in as NAME, or registers NAME when there is no such user (8 characters or more)
   --open ID        conversation to begin in (default: the world room)
@@ -31,7 +32,7 @@ class Socket extends WebSocket {
 async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
-      url: { type: "string", default: "http://127.0.0.1:8787" },
+      url: { type: "string" },
       name: { type: "string" },
       password: { type: "string" },
       open: { type: "string", default: WORLD_ROOM_ID },
@@ -45,7 +46,7 @@ async function main(): Promise<number> {
   }
   const screen = new Screen(process.stdin.isTTY && process.stdout.isTTY);
   const chat = createChat({
-    url: values.url,
+    url: values.url ?? `http://127.0.0.1:${readStartSettings(process.env).port || DEFAULT_PORT}`,
     WebSocket: Socket,
     // Old messages are read when a conversation is opened; only what comes from now on is an event.
     backlog: 0,

@@ -2,7 +2,8 @@
 import { resolve } from "node:path";
 import { StartError } from "./errors.ts";
 
-const DEFAULT_PORT = 8787;
+/** Source: DESIGN section 8. */
+export const DEFAULT_PORT = 8787;
 const DEFAULT_HOST = "127.0.0.1";
 const DEFAULT_DATA = ".data";
 

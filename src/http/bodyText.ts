@@ -10,13 +10,17 @@ export const DRAIN_BYTES = 16 * 1024 * 1024;
 /** Nobody holds a request open by sending the rest slowly. */
 export const DRAIN_MS = 5_000;
 
-/** How a body was read: `broken` is the sender's connection or chunking. */
-export type BodyText = { value: string } | "too large" | "not text" | "broken";
+/** How a body was read: `broken` is the sender's connection or chunking, `late` one that did not end in time. */
+export type BodyText = { value: string } | "too large" | "not text" | "broken" | "late";
 
-/** Reads the body, keeping `limitBytes` of it at most. The bounds of what is thrown away are parameters for tests. */
+/**
+ * Reads the body, keeping `limitBytes` of it at most, for `withinMs` at most. The bounds of what is thrown away are parameters for
+ * tests.
+ */
 export async function readBodyText(
   request: Request,
   limitBytes: number,
+  withinMs: number,
   drain: { bytes: number; ms: number } = { bytes: DRAIN_BYTES, ms: DRAIN_MS },
 ): Promise<BodyText> {
   const reader: ReadableStreamDefaultReader<Uint8Array> | undefined = request.body?.getReader();
@@ -28,10 +32,21 @@ export async function readBodyText(
     await throwAway(reader, announced > drain.bytes ? 0 : drain.bytes, drain.ms);
     return "too large";
   }
+  const { promise: overdue, resolve } = Promise.withResolvers<"late">();
+  const timer = setTimeout(() => resolve("late"), withinMs);
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   try {
-    for (let part = await reader.read(); !part.done; part = await reader.read()) {
+    for (;;) {
+      const part = await Promise.race([reader.read(), overdue]);
+      if (part === "late") {
+        // Not waited for: it may take as long as the sender pleases.
+        reader.cancel().catch(ignore);
+        return "late";
+      }
+      if (part.done) {
+        break;
+      }
       bytes += part.value.byteLength;
       if (bytes > limitBytes) {
         chunks.length = 0;
@@ -43,6 +58,8 @@ export async function readBodyText(
   } catch {
     // The sender's connection, not one of ours: to be reported as theirs, not as an outage.
     return "broken";
+  } finally {
+    clearTimeout(timer);
   }
   try {
     const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: false });

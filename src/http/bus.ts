@@ -54,11 +54,11 @@ async function isSigned(secret: string, signed: { time: string; path: string; te
 }
 
 const fromBridge = createMiddleware<HttpEnv>(async (c, next) => {
-  const { kafka } = c.get("services").settings;
+  const { kafka, limits } = c.get("services").settings;
   if (kafka === undefined) {
     return fail(c, { name: "NOT_FOUND" });
   }
-  const text = await readBodyText(c.req.raw, BODY_BYTES);
+  const text = await readBodyText(c.req.raw, BODY_BYTES, limits.bodyMs);
   if (text === "too large") {
     return fail(c, { name: "PAYLOAD_TOO_LARGE" });
   }

@@ -78,9 +78,19 @@ export const jsonBody = createMiddleware<HttpEnv>(async (c, next) => {
   if (!WITH_BODY.has(c.req.method)) {
     return next();
   }
-  const text = await readBodyText(c.req.raw, c.get("services").settings.limits.bodyBytes);
+  const { bodyBytes, bodyMs } = c.get("services").settings.limits;
+  const text = await readBodyText(c.req.raw, bodyBytes, bodyMs);
   if (text === "too large") {
     return fail(c, { name: "PAYLOAD_TOO_LARGE" });
+  }
+  if (text === "late") {
+    return fail(c, { name: "INVALID_INPUT", fields: [{ path: "", message: "the body did not end in time" }] });
+  }
+  const coding = c.req.header("Content-Encoding")?.trim().toLowerCase() ?? "";
+  if (coding !== "" && coding !== "identity" && text !== "broken") {
+    // RFC 9110, 15.5.16: what would be taken.
+    c.header("Accept-Encoding", "identity");
+    return fail(c, { name: "UNSUPPORTED_MEDIA_TYPE" });
   }
   if (text === "not text") {
     return fail(c, { name: "INVALID_INPUT", fields: [{ path: "", message: "the body is not UTF-8" }] });

@@ -40,8 +40,8 @@ ws.get("/ws/rooms/:id", async (c) => {
   if (!viewer.ok) {
     return fail(c, viewer.fault);
   }
-  const since = c.req.query("since");
-  if (since !== undefined && !/^\d{1,15}$/.test(since)) {
+  const [since, ...more] = c.req.queries("since") ?? [];
+  if (since !== undefined && (more.length > 0 || !/^\d{1,15}$/.test(since))) {
     return fail(c, { name: "INVALID_INPUT", fields: [{ path: "since", message: "must be a sequence number" }] });
   }
   const id = ConversationId.safeParse(c.req.param("id"));

@@ -16,6 +16,7 @@ describe("settings", () => {
       worldSends: { perSecond: 1, burst: 5 },
       frameBytes: 65_536,
       bodyBytes: 262_144,
+      bodyMs: 30_000,
     });
   });
 

@@ -42,6 +42,8 @@ const limitsSchema = z.object({
   LIMIT_REQUESTS_BURST: whole(50, 1, 1_000_000),
   LIMIT_FRAME_BYTES: whole(64 * KIB, KIB, 1024 * KIB),
   LIMIT_BODY_BYTES: whole(256 * KIB, KIB, 16 * 1024 * KIB),
+  /** From the first byte of a JSON body to its end. */
+  LIMIT_BODY_MS: whole(30 * SECOND_MS, SECOND_MS, 10 * MINUTE_MS),
   LIMIT_ATTACHMENT_BYTES: whole(10 * 1024 * KIB, KIB, 90 * 1024 * KIB),
   /** Sockets (tabs) of one device; devices of one kind. */
   LIMIT_SOCKETS_PER_DEVICE: whole(8, 1, 1000),
@@ -140,6 +142,7 @@ export interface Limits {
   readonly frames: Rate;
   readonly frameBytes: number;
   readonly bodyBytes: number;
+  readonly bodyMs: number;
   readonly attachmentBytes: number;
   readonly socketsPerDevice: number;
   readonly devicesPerKind: number;
@@ -231,6 +234,7 @@ function toLimits(data: z.output<typeof limitsSchema>): Limits {
     frames: { perSecond: data.LIMIT_REQUESTS_PER_SECOND, burst: data.LIMIT_REQUESTS_BURST },
     frameBytes: data.LIMIT_FRAME_BYTES,
     bodyBytes: data.LIMIT_BODY_BYTES,
+    bodyMs: data.LIMIT_BODY_MS,
     attachmentBytes: data.LIMIT_ATTACHMENT_BYTES,
     socketsPerDevice: data.LIMIT_SOCKETS_PER_DEVICE,
     devicesPerKind: data.LIMIT_DEVICES_PER_KIND,

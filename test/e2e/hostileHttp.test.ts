@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, it } from "vitest";
+import { gzipSync } from "node:zlib";
 import { startServer, type TestServer } from "../support/server.ts";
 import {
   befriend,
@@ -20,6 +21,7 @@ const SETTINGS = {
   JWT_KEYS: `test:${KEY.toString("base64url")}`,
   LIMIT_REQUESTS_PER_SECOND: "100000",
   LIMIT_REQUESTS_BURST: "100000",
+  LIMIT_BODY_MS: "4000",
 };
 
 let server: TestServer;
@@ -180,6 +182,10 @@ describe("bodies", () => {
       [{ body: "<a/>", headers: type("application/xml") }, "UNSUPPORTED_MEDIA_TYPE"],
       [{ body: "--x--", headers: type("multipart/form-data; boundary=x") }, "UNSUPPORTED_MEDIA_TYPE"],
       [{ body: "{}", headers: type("application/jsonp") }, "UNSUPPORTED_MEDIA_TYPE"],
+      [{ body: gzipSync("{}"), headers: { "content-encoding": "gzip" } }, "UNSUPPORTED_MEDIA_TYPE"],
+      [{ body: "{}", headers: { "content-encoding": "rot13" } }, "UNSUPPORTED_MEDIA_TYPE"],
+      [{ body: "{}", headers: { "content-encoding": "identity, gzip" } }, "UNSUPPORTED_MEDIA_TYPE"],
+      [{ body: "{}", headers: { "content-encoding": "Identity" } }, "INVALID_INPUT"],
       [{ body: `"${"x".repeat(256 * 1024)}"` }, "PAYLOAD_TOO_LARGE"],
       [{ body: Buffer.alloc(8 * 1024 * 1024, 0x20) }, "PAYLOAD_TOO_LARGE"],
     ];
@@ -202,6 +208,18 @@ describe("bodies", () => {
     expect(text).toMatch(/^HTTP\/1\.1 413 /);
     expect(text).toContain("PAYLOAD_TOO_LARGE");
   });
+
+  it("that never end are waited for only so long, then the connection ends", async ({ expect }) => {
+    const head0 = "POST /api/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
+    const [chunked, announced] = await Promise.all([
+      rawRequest(server, `${head0}Transfer-Encoding: chunked\r\n\r\n2\r\n{"\r\n`, false),
+      rawRequest(server, `${head0}Content-Length: 500\r\n\r\n{"`, false),
+    ]);
+    for (const text of [chunked, announced]) {
+      expect(text).toMatch(/^HTTP\/1\.1 400 /);
+      expect(text).toContain("the body did not end in time");
+    }
+  }, 20_000);
 
   it("of wrong fields: each named with its path, nothing taken", async ({ expect }) => {
     const name = uniqueName("never");

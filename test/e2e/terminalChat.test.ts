@@ -18,8 +18,11 @@ class Terminal {
   #wake: (() => void)[] = [];
   readonly exited: Promise<number | null>;
 
-  constructor(url: string, ...options: string[]) {
-    this.#child = spawn(process.execPath, [SCRIPT, "--url", url, ...options], { stdio: ["pipe", "pipe", "pipe"] });
+  /** @param where the server's URL, or its port, in the environment as the server has it */
+  constructor(where: string | number, ...options: string[]) {
+    const url = typeof where === "string" ? ["--url", where] : [];
+    const env = typeof where === "string" ? process.env : { ...process.env, PORT: String(where) };
+    this.#child = spawn(process.execPath, [SCRIPT, ...url, ...options], { stdio: ["pipe", "pipe", "pipe"], env });
     const heard = (text: string): void => {
       this.#output += text;
       this.#wake.splice(0).forEach((wake) => wake());
@@ -115,7 +118,8 @@ describe("npm run chat", () => {
     servers.push(server);
     const reader = sitDown(server);
     await reader.shows("-- World");
-    const pipe = sitDown(server, "--name", "Piper");
+    const pipe = new Terminal(server.port, "--name", "Piper");
+    terminals.push(pipe);
     // More than the burst of the world room, so that the last wait their turn.
     const lines = ["one", "two", "three", "four", "five", "six", "seven"];
     pipe.type(...lines);

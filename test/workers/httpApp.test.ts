@@ -206,6 +206,8 @@ describe("bodies", () => {
       const { response, error } = await post("{}", { "Content-Type": type });
       expect([type, response.status, error?.name]).toEqual([type, 415, "UNSUPPORTED_MEDIA_TYPE"]);
     }
+    const coded = await post("{}", { "Content-Type": "application/json", "Content-Encoding": "gzip" });
+    expect([coded.response.status, coded.response.headers.get("Accept-Encoding")]).toEqual([415, "identity"]);
     const { response } = await post('{"username":"nobody","password":"wrong"}', {
       "Content-Type": "application/json; charset=utf-8",
     });

@@ -163,6 +163,7 @@ describe("/ws/rooms/{id}", () => {
     expect(await stay(`/ws/rooms/${conversationId}`, {})).toEqual([401, "UNAUTHENTICATED"]);
     expect(await stay("/ws/rooms/world_chat_room?since=-1", withToken(owner))).toEqual([400, "INVALID_INPUT"]);
     expect(await stay("/ws/rooms/world_chat_room?since=x", withToken(owner))).toEqual([400, "INVALID_INPUT"]);
+    expect(await stay("/ws/rooms/world_chat_room?since=1&since=2", withToken(owner))).toEqual([400, "INVALID_INPUT"]);
     await sessionOf(env, owner.user.userId).removeDevice(owner.deviceId);
     expect(await stay("/ws/rooms/world_chat_room", withToken(owner))).toEqual([401, "UNAUTHENTICATED"]);
   });

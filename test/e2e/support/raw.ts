@@ -68,13 +68,19 @@ function jsonOf(text: string): Record<string, unknown> | undefined {
   }
 }
 
-/** Bytes straight onto the connection; answers all that comes back until the server closes it or nothing more is due. */
-export async function rawRequest(server: TestServer, bytes: string): Promise<string> {
+/**
+ * Bytes straight onto the connection; answers all that comes back until the server closes it or nothing more is due.
+ * @param isOver false: as if more were to come
+ */
+export async function rawRequest(server: TestServer, bytes: string, isOver = true): Promise<string> {
   const socket = connect(server.port, "127.0.0.1");
   socket.setTimeout(PATIENCE_MS, () => socket.destroy(new Error("no answer")));
   const chunks: Buffer[] = [];
   socket.on("data", (chunk) => chunks.push(chunk));
-  socket.end(bytes);
+  socket.write(bytes);
+  if (isOver) {
+    socket.end();
+  }
   await once(socket, "close");
   return Buffer.concat(chunks).toString();
 }
