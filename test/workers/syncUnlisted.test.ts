@@ -33,7 +33,7 @@ describe("sync", () => {
     const heads = { ...Object.fromEntries(gone.map((id) => [id, 0])), [late]: { seqId: 0, version: 0 } };
     const all = await pages((cursor) => {
       const query = new URLSearchParams({ heads: JSON.stringify(heads), ...(cursor === undefined ? {} : { cursor }) });
-      return expectStatus<Page>(200, request("GET", `/api/sync?${query}`, { token: me.accessToken }));
+      return expectStatus<Page>(200, request("GET", `/api/sync?${query.toString()}`, { token: me.accessToken }));
     });
     const asked = all.map((page) => page.removed.length + namesOf([page]).filter((id) => id === late).length);
     expect(asked).toEqual([100, 100, 31]);
