@@ -11,7 +11,7 @@ import { Service } from "../../scripts/services/service.ts";
 import { bridgeWith } from "./support/bridge.ts";
 
 const START_LIMIT_MS = 100_000;
-const WAIT = { timeout: 20_000, interval: 50 };
+const WAIT = { timeout: 60_000, interval: 50 };
 const TOPIC = "a-topic";
 
 let server: Service;

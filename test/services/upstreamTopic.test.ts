@@ -12,7 +12,7 @@ import { withAdmin } from "./support/topics.ts";
 const [USER, PASSWORD, SECRET] = ["worker", "a-password-for-tests", "a-secret-for-the-tests"];
 const ADMIN_KEY = "an-admin-key-for-tests";
 /** A killed bridge keeps its partitions until its session with Kafka is over. */
-const PATIENCE = { timeout: 60_000, interval: 50 };
+const PATIENCE = { timeout: 100_000, interval: 50 };
 
 let bridge: Service;
 let server: TestServer;

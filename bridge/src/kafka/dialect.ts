@@ -5,14 +5,14 @@
 import { Hono, type Context } from "hono";
 import type { Deps, Dialect } from "../dialect.ts";
 import { demand, mayTouch, userOf } from "./access.ts";
-import { describeKafkaError, type KafkaAdmin, newAdmin, newProducer, type KafkaProducer } from "./client.ts";
+import { describeKafkaError, type KafkaAdmin, newAdmin, newProducer } from "./client.ts";
 import type { FetchedRecord } from "./fetching.ts";
 import { chosenGroups } from "./groups.ts";
 import { ConsumerInstances } from "./instances.ts";
 import type { InstanceOptions } from "./instance.ts";
 import { lagMetric } from "./lag.ts";
 import { KafkaProblem, problemBody, problemOf } from "./problems.ts";
-import { produce } from "./produce.ts";
+import { newProduce, type Produce } from "./produce.ts";
 import { startPushing } from "./push/index.ts";
 import { committedOf, fetcher, offsetsAt, topicsOf } from "./reading.ts";
 import { body, param, query } from "./requests.ts";
@@ -34,7 +34,7 @@ export function kafkaDialect(settings: KafkaSettings, deps: Deps): Dialect {
     owns: (path) => OWN_PATH.test(path),
     admits: (authorization) => userOf(settings, authorization) !== undefined,
     problem: problemBody,
-    routes: kafkaRoutes({ settings, producer, admin, instances, deps }),
+    routes: kafkaRoutes({ settings, produce: newProduce(producer), admin, instances, deps }),
     health: async () => void (await admin.listTopics()),
     drain: async (withinMs) => pushing?.close(withinMs),
     close: async () => {
@@ -46,13 +46,13 @@ export function kafkaDialect(settings: KafkaSettings, deps: Deps): Dialect {
 
 interface Parts {
   readonly settings: KafkaSettings;
-  readonly producer: KafkaProducer;
+  readonly produce: Produce;
   readonly admin: KafkaAdmin;
   readonly instances: ConsumerInstances;
   readonly deps: Deps;
 }
 
-function kafkaRoutes({ settings, producer, admin, instances, deps }: Parts): Hono {
+function kafkaRoutes({ settings, produce, admin, instances, deps }: Parts): Hono {
   const routes = new Hono();
   const fetchRecords = fetcher(settings);
   const user = (c: Context): KafkaUser => {
@@ -84,7 +84,7 @@ function kafkaRoutes({ settings, producer, admin, instances, deps }: Parts): Hon
       throw new KafkaProblem(400, "every message must name its topic");
     }
     demand(user(c), "produce", [...new Set(addressed.map((message) => message.topic))]);
-    return produce(producer, addressed);
+    return produce(addressed);
   };
 
   on(["GET", "POST"], "/produce", async (c) => produceAll(c, await body(c, schemas.ProduceBody)));

@@ -2,6 +2,7 @@
 import { murmur2 } from "@platformatic/kafka";
 import type { KafkaProducer } from "./client.ts";
 import { KafkaProblem } from "./problems.ts";
+import { TopicFlights } from "./producing.ts";
 import type { Message } from "./schemas.ts";
 
 export interface Metadata {
@@ -22,15 +23,46 @@ export function partitionOfKey(key: string, partitions: number): number {
 let turn = Math.floor(Math.random() * 1_000);
 
 /** Rejects when Kafka did not take all of them; some of them may be there then. */
-export async function produce(producer: KafkaProducer, messages: readonly ProducedMessage[]): Promise<Metadata[]> {
-  if (messages.length === 0) {
-    return [];
-  }
-  const topics = [...new Set(messages.map(({ topic }) => topic))];
-  const metadata = await producer.metadata({ topics });
+export type Produce = (messages: readonly ProducedMessage[]) => Promise<Metadata[]>;
+
+type Placed = ProducedMessage & { readonly partition: number; readonly timestamp: number };
+
+export function newProduce(producer: KafkaProducer): Produce {
+  const flights = new Map<string, TopicFlights<Placed, Metadata>>();
+  const flightsOf = (topic: string): TopicFlights<Placed, Metadata> => {
+    const known = flights.get(topic);
+    if (known) {
+      return known;
+    }
+    const made = new TopicFlights<Placed, Metadata>(
+      (messages) => send(producer, messages),
+      () => flights.delete(topic),
+    );
+    flights.set(topic, made);
+    return made;
+  };
+  return async (messages) => {
+    const [first] = messages;
+    if (first === undefined) {
+      return [];
+    }
+    const placed = await place(producer, messages);
+    const isOneTopic = placed.every(({ topic }) => topic === first.topic);
+    return isOneTopic ? flightsOf(first.topic).produce(placed, bytesOf(placed)) : send(producer, placed);
+  };
+}
+
+/** Near enough: what is no ASCII has up to three bytes, and the limit is half of what Kafka takes. */
+function bytesOf(messages: readonly Placed[]): number {
+  return messages.reduce((sum, { key = "", value }) => sum + key.length + value.length, 0);
+}
+
+/** Every message gets its partition and its time. */
+async function place(producer: KafkaProducer, messages: readonly ProducedMessage[]): Promise<Placed[]> {
+  const metadata = await producer.metadata({ topics: [...new Set(messages.map(({ topic }) => topic))] });
   const now = Date.now();
   turn++;
-  const placed = messages.map((message) => {
+  return messages.map((message) => {
     const partitions = metadata.topics.get(message.topic)?.partitionsCount ?? 0;
     const partition = message.partition ?? partitionFor(message, partitions);
     if (partition >= partitions) {
@@ -38,6 +70,9 @@ export async function produce(producer: KafkaProducer, messages: readonly Produc
     }
     return { ...message, partition, timestamp: message.timestamp ?? now };
   });
+}
+
+async function send(producer: KafkaProducer, placed: readonly Placed[]): Promise<Metadata[]> {
   const { offsets = [] } = await producer.send({
     messages: placed.map(({ topic, partition, key, value, timestamp, headers }) => ({
       topic,

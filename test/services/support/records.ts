@@ -5,7 +5,7 @@ import type { PushBody } from "./fakeWorker.ts";
 import { withAdmin } from "./topics.ts";
 
 /** Generous: the machine may be busy with more than these tests. */
-export const WAIT = { timeout: 40_000, interval: 20 };
+export const WAIT = { timeout: 90_000, interval: 20 };
 
 export type TestProducer = Producer<string, string, string, string>;
 
