@@ -7,7 +7,7 @@
  */
 import type { UpstashKafkaSettings } from "../platform/engines.ts";
 import type { TopicName } from "../protocol/events.ts";
-import { partsOf, type PartLimits } from "./parts.ts";
+import { partsOf, type PartLimits } from "../platform/parts.ts";
 import type { Bus, BusRecord } from "./types.ts";
 
 /** A request: below what the bridge takes by default (8 MiB), and soon answered. */

@@ -2,7 +2,7 @@
 import { jsonBytes } from "../domain/jsonSize.ts";
 import { TOPICS, type TopicName } from "../protocol/events.ts";
 import { describeError, log } from "../telemetry/log.ts";
-import { partsOf, type PartLimits } from "./parts.ts";
+import { partsOf, type PartLimits } from "../platform/parts.ts";
 import type { Bus, BusRecord } from "./types.ts";
 
 /** One `sendBatch`. Source: platform limits (100 messages or 256 KB). */

@@ -5,6 +5,8 @@
  * apart or apart together (auto-pipelining), try again what may have been done, and report home.
  */
 import { Redis } from "@upstash/redis/cloudflare";
+import { jsonBytes } from "../domain/jsonSize.ts";
+import { partsOf, type PartLimits } from "../platform/parts.ts";
 import type { UpstashRedisSettings } from "../platform/engines.ts";
 import { HOT_LIFE_MS, type Cache, type CacheCommand, type CacheReply } from "./types.ts";
 
@@ -18,8 +20,18 @@ export class RedisFailure extends Error {
 }
 
 type Pipeline = ReturnType<Redis["pipeline"]>;
-/** What one of our commands is in Redis: so many replies, and what they come to. */
-type Sent = { replies: number; reply: (replies: unknown[]) => CacheReply };
+/** One command of Redis, and about how many bytes it is. */
+type Step = { bytes: number; add(pipeline: Pipeline): unknown };
+/** What one of our commands is in Redis: some of its commands, and what their replies come to. */
+type Plan = { steps: Step[]; reply: (replies: unknown[]) => CacheReply };
+
+/**
+ * One request: Upstash takes 1 MB on its smallest plan, the bridge 8 MiB. Only a room that was told long messages very fast has more
+ * for one flight.
+ */
+const REQUEST: PartLimits = { records: 1_000, bytes: 700_000 };
+/** Members of a sorted set that travel in one command. */
+const MEMBERS: PartLimits = { records: 300, bytes: 300_000 };
 
 /** Raises a number and never lowers it; what is no number counts as nothing. Answers what stands there now. */
 const SET_MAX = `local before = redis.call('GET', KEYS[1])
@@ -43,13 +55,19 @@ export function upstashCache(settings: UpstashRedisSettings, limitMs: number): C
   clients.set(settings, redis);
   return {
     async pipeline(commands) {
-      const pipeline = redis.pipeline();
-      const sent = commands.map((command) => send(pipeline, command));
-      const replies = pipeline.length() === 0 ? [] : await exec(pipeline);
+      const plans = commands.map(planOf);
+      const replies: unknown[] = [];
+      // In order, as in one: what is read comes after what was written.
+      const steps = plans.flatMap((plan) => plan.steps);
+      for (const part of partsOf(steps, (step) => step.bytes, REQUEST)) {
+        const pipeline = redis.pipeline();
+        part.forEach((step) => step.add(pipeline));
+        replies.push(...(await exec(pipeline)));
+      }
       let at = 0;
-      return sent.map(({ replies: count, reply }) => {
-        const own = replies.slice(at, at + count);
-        at += count;
+      return plans.map(({ steps: { length }, reply }) => {
+        const own = replies.slice(at, at + length);
+        at += length;
         return reply(own);
       });
     },
@@ -103,74 +121,83 @@ function codeIn(text: string): string | undefined {
   return /^([A-Z]{3,24})\b/.exec(text)?.[1];
 }
 
-/** Adds the command, and says how its replies are to be read. */
-function send(pipeline: Pipeline, command: CacheCommand): Sent {
+function planOf(command: CacheCommand): Plan {
   switch (command[0]) {
     case "GET":
-      pipeline.get(command[1]);
-      return one(textOrNull);
+      return one(textOrNull, (to) => to.get(command[1]));
     case "MGET": {
       const keys = command.slice(1).map(String);
-      return keys.length === 0 ? none([]) : (pipeline.mget(keys), one(texts));
+      return keys.length === 0 ? none([]) : one(texts, (to) => to.mget(keys), keys.join("").length);
     }
-    case "SET":
-      setOf(pipeline, command[1], command[2], command[3]);
-      return one(() => "OK");
-    case "SETNX":
-      setOf(pipeline, command[1], command[2], command[3], true);
-      return one((reply) => (reply === "OK" ? 1 : 0));
+    case "SET": {
+      const [, key, value, lifeMs] = command;
+      return one(
+        () => "OK",
+        (to) => to.set(key, value, lifeOf(lifeMs)),
+        jsonBytes(value),
+      );
+    }
+    case "SETNX": {
+      const [, key, value, lifeMs] = command;
+      const add = (to: Pipeline): unknown => to.set(key, value, { nx: true, ...lifeOf(lifeMs) });
+      return one((reply) => (reply === "OK" ? 1 : 0), add, jsonBytes(value));
+    }
     case "DEL": {
       const keys = command.slice(1).map(String);
-      return keys.length === 0 ? none(0) : (pipeline.del(...keys), one(Number));
+      return keys.length === 0 ? none(0) : one(Number, (to) => to.del(...keys), keys.join("").length);
     }
     case "SETMAX":
-      pipeline.eval(SET_MAX, [command[1]], [command[2]]);
-      return one(textOrNull);
+      return one(textOrNull, (to) => to.eval(SET_MAX, [command[1]], [command[2]]));
     case "DELIF":
-      pipeline.eval(DELETE_IF, [command[1]], [command[2]]);
-      return one(Number);
+      return one(Number, (to) => to.eval(DELETE_IF, [command[1]], [command[2]]));
     case "ZADD":
-      return addSorted(pipeline, command);
+      return planOfSorted(command);
     case "ZREMRANGEBYSCORE":
-      pipeline.zremrangebyscore(command[1], command[2], command[3]);
-      return one(Number);
+      return one(Number, (to) => to.zremrangebyscore(command[1], command[2], command[3]));
     case "ZRANGE":
-      pipeline.zrange(command[1], command[2], command[3]);
-      return one(texts);
+      return one(texts, (to) => to.zrange(command[1], command[2], command[3]));
   }
 }
 
+/** Of a command's own words and short keys. */
+const COMMAND_BYTES = 200;
+const SCORE_BYTES = 20;
+
 /** A command with one reply. */
-function one(read: (reply: unknown) => CacheReply): Sent {
-  return { replies: 1, reply: ([reply]) => read(reply) };
+function one(read: (reply: unknown) => CacheReply, add: Step["add"], bytes = 0): Plan {
+  return { steps: [{ bytes: COMMAND_BYTES + bytes, add }], reply: ([reply]) => read(reply) };
 }
 
 /** Nothing to ask for. */
-function none(reply: CacheReply): Sent {
-  return { replies: 0, reply: () => reply };
+function none(reply: CacheReply): Plan {
+  return { steps: [], reply: () => reply };
 }
 
 /** Redis takes whole milliseconds, and no life that is over already. */
-function setOf(pipeline: Pipeline, key: string, value: string, lifeMs: number | undefined, absent = false): void {
-  const px = lifeMs === undefined ? {} : { px: Math.max(1, Math.ceil(lifeMs)) };
-  pipeline.set(key, value, absent ? { nx: true, ...px } : { ...px });
+function lifeOf(lifeMs: number | undefined): { px?: undefined } | { px: number } {
+  return lifeMs === undefined ? {} : { px: Math.max(1, Math.ceil(lifeMs)) };
 }
 
-/** The set with its bound and its life: three commands, answered as one. */
-function addSorted(pipeline: Pipeline, command: Extract<CacheCommand, ["ZADD", ...unknown[]]>): Sent {
+type Member = { score: number; member: string };
+
+/** The set, then its bound and its life, answered as one. */
+function planOfSorted(command: Extract<CacheCommand, ["ZADD", ...unknown[]]>): Plan {
   const [, key, keep, ...pairs] = command;
-  const members = [];
+  const members: Member[] = [];
   for (let i = 0; i + 1 < pairs.length; i += 2) {
     members.push({ score: Number(pairs[i]), member: String(pairs[i + 1]) });
   }
-  const [first, ...rest] = members;
-  if (first === undefined) {
-    return none(0);
-  }
-  pipeline.zadd(key, first, ...rest);
-  pipeline.zremrangebyrank(key, 0, -(keep + 1));
-  pipeline.pexpire(key, HOT_LIFE_MS);
-  return { replies: 3, reply: () => members.length };
+  const bytesOf = ({ member }: Member): number => jsonBytes(member) + SCORE_BYTES;
+  const steps = partsOf(members, bytesOf, MEMBERS).flatMap((part): Step[] => {
+    const [first, ...rest] = part;
+    const bytes = COMMAND_BYTES + part.reduce((sum, member) => sum + bytesOf(member), 0);
+    return first === undefined ? [] : [{ bytes, add: (to) => to.zadd(key, first, ...rest) }];
+  });
+  const bound: Step[] = [
+    { bytes: COMMAND_BYTES, add: (to) => to.zremrangebyrank(key, 0, -(keep + 1)) },
+    { bytes: COMMAND_BYTES, add: (to) => to.pexpire(key, HOT_LIFE_MS) },
+  ];
+  return steps.length === 0 ? none(0) : { steps: [...steps, ...bound], reply: () => members.length };
 }
 
 function textOrNull(reply: unknown): string | null {
