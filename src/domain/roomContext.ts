@@ -57,6 +57,10 @@ export const ROOM_LIMITS: RoomLimits = {
  */
 export const BATCH_BYTES = 120_000;
 const BATCH_RECORDS = 500;
+/** Upstash takes 1 MB in a request on its smallest plan; the largest message is 50 KB. */
+const HOT_BYTES = 500_000;
+/** Rows that are read at first to fill a batch. */
+const FIRST_PAGE = 8;
 /** JSON of a record of a message without what `sizeOf` counts: at most 517 with the longest ids and numbers. */
 const MESSAGE_OVERHEAD_BYTES = 520;
 /** An id in quotes and its comma; the longest preview (100 code points, six bytes each at most) with its ids. */
@@ -244,13 +248,34 @@ export class RoomContext {
 
   /** Rows after `from` up to `to`, as many as one queue message holds beside `taken` bytes, at least one. */
   fitting(from: number, to: number, taken = 0): LogRow[] {
-    const rows = this.rows(from, Math.min(to, from + BATCH_RECORDS));
+    const fit: LogRow[] = [];
     let bytes = taken;
-    const end = rows.findIndex(({ message }, index) => {
+    const end = Math.min(to, from + BATCH_RECORDS);
+    // In pages that grow: of long messages three fit, and behind the memory reading hundreds for three would take all of the room's time.
+    for (let page = FIRST_PAGE; ; page *= 2) {
+      const rows = this.rows(from + fit.length, Math.min(end, from + fit.length + page));
+      for (const row of rows) {
+        bytes += MESSAGE_OVERHEAD_BYTES + sizeOf(row.message);
+        if (fit.length > 0 && bytes > BATCH_BYTES) {
+          return fit;
+        }
+        fit.push(row);
+      }
+      if (rows.length < page) {
+        return fit;
+      }
+    }
+  }
+
+  /** The newest rows after `from` up to `to` that a flight to the cache holds. What is not in the cache, the log has. */
+  hot(from: number, to: number): LogRow[] {
+    const rows = this.rows(Math.max(from, to - this.limits.hotMessages), to);
+    let bytes = 0;
+    const tooMuch = rows.findLastIndex(({ message }) => {
       bytes += MESSAGE_OVERHEAD_BYTES + sizeOf(message);
-      return index > 0 && bytes > BATCH_BYTES;
+      return bytes > HOT_BYTES;
     });
-    return end < 0 ? rows : rows.slice(0, end);
+    return rows.slice(tooMuch + 1);
   }
 
   /** Rows leave the log only when they are in SQL, delivered, not hot, and too old to be sent again. */

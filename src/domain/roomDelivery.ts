@@ -389,7 +389,7 @@ export class RoomDelivery {
     this.#cacheFlight = { from, to, asked: presenceOf, behindSince: this.#behindSince, big: this.#big, again };
     this.#behindSince = 0;
     this.#retryCache = false;
-    const messages = room.rows(Math.max(from, to - room.limits.hotMessages), to).map((row) => row.message);
+    const messages = room.hot(from, to).map((row) => row.message);
     room.effects.push({ kind: "cache", headSeqId: to, messages, presenceOf });
   }
 

@@ -100,6 +100,33 @@ describe("messages on their way to SQL", () => {
     expect(seen).toEqual(sent);
   });
 
+  it("are read as many as fit: a room that is far behind SQL does not read hundreds of long ones for each batch", ({
+    expect,
+  }) => {
+    const room = MemoryRoom.group(["owner"]);
+    const content = "x".repeat(30_000);
+    const count = 600;
+    for (let n = 1; n <= count; n++) {
+      room.say("owner", `k${n}`, { content });
+    }
+    // From here on they are behind the memory of a room that has just woken up.
+    room.wakeAgain();
+    const messagesAfter = room.store.messagesAfter.bind(room.store);
+    let read = 0;
+    room.store.messagesAfter = (after, limit) => {
+      const rows = messagesAfter(after, limit);
+      read += rows.length;
+      return rows;
+    };
+    const [first] = batches(room);
+    for (let batch = first; batch !== undefined && batch.toSeqId < 30; [batch] = batches(room)) {
+      confirm(room, batch.fromSeqId, batch.toSeqId);
+    }
+    expect(first?.records.length).toBe(3);
+    // Each of the ten batches looks at one page; what it confirms is read once more.
+    expect(read).toBeLessThan(200);
+  });
+
   it("are found again by a room that wakes", ({ expect }) => {
     const room = MemoryRoom.group(["owner"]);
     room.say("owner", "1");
