@@ -77,6 +77,18 @@ export default defineConfig({
           hookTimeout: MINUTE_MS,
         },
       },
+      {
+        test: {
+          // The suites of e2e and chaos once more, on MySQL and Redis: `npm run test:services` starts them. `wrangler` has its own engines.
+          name: "engines",
+          include: ["test/{e2e,chaos}/**/*.test.ts"],
+          exclude: ["test/e2e/{deploy,dev}.test.ts"],
+          env: { GOCHAT_TEST_ENGINES: "on" },
+          fileParallelism: false,
+          testTimeout: 10 * MINUTE_MS,
+          hookTimeout: MINUTE_MS,
+        },
+      },
     ],
   },
 });

@@ -1,21 +1,23 @@
 /**
- * `npm run test:services`: the tests of test/services on a real Kafka, MariaDB and Redis, which this starts and ends. What
- * stands behind `--` goes to vitest: `npm run test:services -- cache` runs the files with that in their name.
+ * `npm run test:services`: on a real Kafka, MariaDB and Redis, which this starts and ends, first the tests of test/services, then
+ * the suites that `npm test` runs on the embedded engines, end to end and chaos. What stands behind `--` goes to vitest:
+ * `npm run test:services -- cache` runs the files with that in their name.
+ *
+ * `npm run test:services -- faults` is the long fault run on these servers; test/chaos/engines.ts has its options.
  *
  * `npm run services` starts the three, prints how to reach them, and ends them at Ctrl-C.
  */
-import { spawn, type ChildProcess } from "node:child_process";
-import { once } from "node:events";
-import { join } from "node:path";
+import { interruptRun, run as runProgram, runProject, summarize } from "../testRuns.ts";
 import { missingForServices, startServices, type Services } from "./index.ts";
 
-const ROOT = join(import.meta.dirname, "../..");
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+/** Of vitest.config.ts, cheapest first. */
+const PROJECTS = ["services", "engines"];
+const FAULT_RUN = "test/chaos/engines.ts";
 
 const args = process.argv.slice(2);
 const onlyServe = args[0] === "--serve";
 
-let child: ChildProcess | undefined;
 let services: Services | undefined;
 /** The signal that asked for the end: the exit code says it, as a shell would. */
 let interrupted = false;
@@ -23,7 +25,7 @@ const asked = new Promise<void>((resolve) => {
   for (const signal of SIGNALS) {
     process.on(signal, () => {
       interrupted = true;
-      child?.kill("SIGTERM");
+      interruptRun();
       resolve();
     });
   }
@@ -37,6 +39,10 @@ async function run(): Promise<number> {
   if (missing !== undefined) {
     console.error(missing);
     return 1;
+  }
+  if (args[0] === "faults") {
+    // It stops and kills servers, so they are its own.
+    return (await runProgram(process.execPath, [FAULT_RUN, ...args.slice(1)])) ?? 130;
   }
   try {
     console.log("starting Kafka, MariaDB and Redis");
@@ -56,13 +62,14 @@ async function run(): Promise<number> {
 }
 
 async function test({ env }: Services): Promise<number> {
-  child = spawn(join(ROOT, "node_modules/.bin/vitest"), ["run", "--project", "services", ...args], {
-    cwd: ROOT,
-    stdio: ["ignore", "inherit", "inherit"],
-    env: { ...process.env, ...env },
-  });
-  const [code] = await once(child, "exit");
-  return interrupted ? 130 : typeof code === "number" ? code : 1;
+  const outcomes = [];
+  for (const project of PROJECTS) {
+    if (!interrupted) {
+      outcomes.push(await runProject(project, { args: ["--passWithNoTests", ...args], env }));
+    }
+  }
+  const { passed, failed } = summarize(outcomes);
+  return interrupted ? 130 : failed === 0 && passed > 0 ? 0 : 1;
 }
 
 async function serve({ env }: Services): Promise<number> {

@@ -2,6 +2,9 @@
 import { programPath } from "./programs.ts";
 import type { Recipe } from "./service.ts";
 
+/** Tests that want an empty one take the next; an empty database costs nothing. */
+const DATABASES = 1_000;
+
 export const redis: Recipe = {
   name: "Redis",
   ready: /Ready to accept connections/,
@@ -14,6 +17,7 @@ export const redis: Recipe = {
       ["--dir", folder],
       ["--save", ""],
       ["--appendonly", "no"],
+      ["--databases", String(DATABASES)],
       ["--maxmemory", "256mb"],
       ["--maxmemory-policy", "noeviction"],
     ].flat(),

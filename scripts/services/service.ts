@@ -93,6 +93,16 @@ export class Service {
     return this.#end("SIGKILL");
   }
 
+  /** SIGSTOP: it keeps its port and its connections, and answers nobody. */
+  pause(): void {
+    this.#child?.kill("SIGSTOP");
+  }
+
+  /** SIGCONT: it goes on as if no time had passed. */
+  resume(): void {
+    this.#child?.kill("SIGCONT");
+  }
+
   /** Kills it and removes its data. */
   async dispose(): Promise<void> {
     await this.kill();

@@ -69,7 +69,6 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   const random = seeded(options.seed);
   const port = await freePort();
   const first = await startServer({ port, env: NO_LIMITS });
-  const { dataDir } = first;
   let server: TestServer = first;
   const people: Talker[] = [];
   try {
@@ -104,7 +103,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     const talkMs = Math.round(performance.now() - began);
     await settle(people, options.log);
     const settledAfterMs = Math.round(performance.now() - began - talkMs);
-    const findings = await check(people, dataDir);
+    const findings = await check(people, server);
     await checkRepetition(people, random, findings);
     countErrors(server.output, errorLines);
     const sendFrames = people.reduce((sum, person) => sum + person.sendFrames, 0);

@@ -1,10 +1,8 @@
 /** What must hold after the kills: every promise kept, one order for everybody, SQL equal to the rooms. */
-import { copyFileSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { basename, join } from "node:path";
-import { DatabaseSync } from "node:sqlite";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Message } from "../../sdk/src/index.ts";
+import type { TestServer } from "../support/server.ts";
+import { readSql, type SqlRow } from "../support/sql.ts";
 import type { Talker } from "./talk.ts";
 
 /** SQL follows by outbox and alarm: the longest back-off and some work. */
@@ -40,7 +38,7 @@ export type Findings = {
 /** One line of a history, as compared. */
 type Line = { seqId: number; messageId: string; senderId: string; createdAt: number; text: string };
 
-export async function check(people: readonly Talker[], dataDir: string): Promise<Findings> {
+export async function check(people: readonly Talker[], server: TestServer): Promise<Findings> {
   const findings: Findings = {
     lost: 0,
     twice: 0,
@@ -78,7 +76,7 @@ export async function check(people: readonly Talker[], dataDir: string): Promise
   }
   findings.conversations = histories.size;
   findings.messages = [...histories.values()].reduce((sum, lines) => sum + lines.length, 0);
-  await checkSql(histories, dataDir, findings);
+  await checkSql(histories, server, findings);
   return findings;
 }
 
@@ -196,10 +194,10 @@ function checkReceived(person: Talker, conversationId: string, lines: readonly L
   }
 }
 
-async function checkSql(histories: ReadonlyMap<string, Line[]>, dataDir: string, findings: Findings): Promise<void> {
+async function checkSql(histories: ReadonlyMap<string, Line[]>, server: TestServer, findings: Findings): Promise<void> {
   const began = performance.now();
   for (;;) {
-    const different = differences(histories, readSql(dataDir));
+    const different = differences(histories, await storedIn(server));
     findings.sqlEqualAfterMs = Math.round(performance.now() - began);
     if (different.length === 0) {
       return;
@@ -228,50 +226,16 @@ function differences(histories: ReadonlyMap<string, Line[]>, rows: ReadonlyMap<s
   return different;
 }
 
-/**
- * The messages of the D1 database. The running server holds its files locked, so copies are read; one that was caught in
- * the middle of a write differs, or does not open, and is taken again.
- */
-function readSql(dataDir: string): Map<string, Line[]> {
-  const copy = mkdtempSync(join(tmpdir(), "gochat-chaos-"));
-  try {
-    const file = databaseOf(dataDir, copy);
-    const database = new DatabaseSync(file);
-    try {
-      return linesOf(database);
-    } finally {
-      database.close();
-    }
-  } catch {
-    return new Map();
-  } finally {
-    rmSync(copy, { recursive: true, force: true });
-  }
+/** Every message that SQL has, by conversation. */
+async function storedIn(server: TestServer): Promise<Map<string, Line[]>> {
+  return linesOf((await readSql(server, STORED)) ?? []);
 }
 
-/** Copies the database, with its log of writes, and answers where the copy is. */
-function databaseOf(dataDir: string, copy: string): string {
-  const files = readdirSync(dataDir, { recursive: true, encoding: "utf8" });
-  const names = files.filter((file) => file.includes("D1DatabaseObject") && /\.sqlite(-wal)?$/.test(file));
-  for (const name of names) {
-    copyFileSync(join(dataDir, name), join(copy, basename(name)));
-  }
-  const candidates = names.map((name) => join(copy, basename(name))).filter((name) => name.endsWith(".sqlite"));
-  const found = candidates.find((name) => !basename(name).startsWith("metadata"));
-  if (found === undefined) {
-    throw new Error(`no D1 database below ${dataDir}`);
-  }
-  return found;
-}
+const STORED = `SELECT m.conversation_id, m.seq_id, m.message_id, m.sender_id, m.created_at, m.content, c.head_seq_id
+  FROM messages m LEFT JOIN conversations c ON c.conversation_id = m.conversation_id
+  ORDER BY m.conversation_id, m.seq_id`;
 
-function linesOf(database: DatabaseSync): Map<string, Line[]> {
-  const rows = database
-    .prepare(
-      `SELECT m.conversation_id, m.seq_id, m.message_id, m.sender_id, m.created_at, m.content, c.head_seq_id
-       FROM messages m LEFT JOIN conversations c ON c.conversation_id = m.conversation_id
-       ORDER BY m.conversation_id, m.seq_id`,
-    )
-    .all();
+function linesOf(rows: readonly SqlRow[]): Map<string, Line[]> {
   const lines = new Map<string, Line[]>();
   const heads = new Map<string, number>();
   for (const row of rows) {

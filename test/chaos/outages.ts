@@ -34,8 +34,8 @@ export type OutageReport = { seed: number; outages: Outage[]; lastMs: number; me
 export type OutageOptions = { seed: number; lastMs: number; log(line: string): void };
 
 /** Who reads lists and logs in, and says nothing. */
-type Reader = RawUser & { username: string };
-const PASSWORD = "a good password";
+export type Reader = RawUser & { username: string };
+export const PASSWORD = "a good password";
 
 const BAD_MODES = FAULT_MODES.filter((mode) => mode !== "ok");
 /** Enough talk to be caught in the middle, and little enough to leave the machine time for what is tried. */
@@ -60,7 +60,7 @@ export async function runOutages({ seed, lastMs, log }: OutageOptions): Promise<
     for (const dependency of DEPENDENCIES) {
       for (const mode of BAD_MODES) {
         const seen = await endure(server, people, reader, { dependency, mode, lastMs, seed: seed + outages.length });
-        const findings = await check(people, server.dataDir);
+        const findings = await check(people, server);
         const wrong = Object.fromEntries(WRONG.map((name) => [name, findings[name] - (before?.[name] ?? 0)]));
         before = findings;
         findings.examples.forEach((example) => examples.add(example));
@@ -120,7 +120,7 @@ async function setFault(server: TestServer, dependency: Dependency, mode: FaultM
   }
 }
 
-async function list(
+export async function list(
   server: TestServer,
   { token }: Reader,
 ): Promise<{ kind: "whole" | "degraded" | "failed"; ms: number }> {
@@ -141,7 +141,8 @@ async function logIn(server: TestServer, { username, deviceId }: Reader): Promis
 const WAITING = /^(?:gochat_outbox_lag_messages|gochat_outbox_events|kafka_consumer_lag_sum\{.*\}) (\S+)$/gm;
 const NOT_CLOSED = /^gochat_breaker_state\{.*state="(?:open|half-open)"\} [1-9]/m;
 
-async function isWell(server: TestServer, reader: Reader): Promise<boolean> {
+/** Lists are whole, log-in works, breakers are closed, and nothing waits for SQL or a consumer, as far as the server knows. */
+export async function isWell(server: TestServer, reader: Reader): Promise<boolean> {
   const { text } = await call(server, "GET", "/metrics");
   const waits = [...text.matchAll(WAITING)].some(([, value]) => Number(value) > 0);
   return (

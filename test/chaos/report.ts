@@ -37,16 +37,19 @@ export function wrongIn(report: ChaosReport): number {
 
 const KILLS = "## Killed with -9";
 const OUTAGES = "## SQL, cache and bus away";
+export const ENGINES = "## On Kafka, MySQL and Redis";
 
 /** The page; a part that this run did not make stays as an earlier run has left it. */
-export function renderFaults(parts: { kills?: string; outages?: string }, before: string): string {
+export function renderFaults(parts: { kills?: string; outages?: string; engines?: string }, before: string): string {
   const kills = parts.kills ?? partOf(before, KILLS);
   const outages = parts.outages ?? partOf(before, OUTAGES);
-  return `<!-- Written by \`npm run test:chaos\`. Do not edit. -->
+  const engines = parts.engines ?? partOf(before, ENGINES);
+  const all = [kills, outages, engines].filter((part) => part !== undefined);
+  return `<!-- Written by \`npm run test:chaos\` and \`npm run test:services -- faults\`. Do not edit. -->
 
 # Faults
 
-${[kills, outages].filter((part) => part !== undefined).join("\n")}`;
+${all.map((part) => `${part.trimEnd()}\n`).join("\n")}`;
 }
 
 function partOf(page: string, title: string): string | undefined {
@@ -144,7 +147,7 @@ and nothing waits for SQL or for a consumer any more.
 ${found.length === 0 ? "" : `\nExamples:\n\n${found.map((line) => `- ${line}`).join("\n")}\n`}`;
 }
 
-function conditions(): string {
+export function conditions(): string {
   const day = new Date().toISOString().slice(0, 10);
   return `${day}, commit \`${commit()}\`, ${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.versions.node}`;
 }
@@ -170,7 +173,7 @@ function spread(values: readonly number[]): string {
   return `${seconds(median(values))} / ${seconds(Math.max(0, ...values))}`;
 }
 
-function seconds(ms: number): string {
+export function seconds(ms: number): string {
   return (ms / 1000).toFixed(1);
 }
 

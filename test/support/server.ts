@@ -10,6 +10,8 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { freePort } from "../../scripts/services/freePort.ts";
 import { workerdsOf } from "../../scripts/start/leftover.ts";
+// Its code is loaded only where it is wanted: it brings the bridge's packages along.
+import type { ServerEngines } from "../services/support/engines.ts";
 
 export { freePort } from "../../scripts/services/freePort.ts";
 
@@ -42,6 +44,8 @@ export class TestServer {
   readonly socketUrl: string;
   readonly port: number;
   readonly dataDir: string;
+  /** What it runs on instead of the embedded engines. */
+  readonly engines: ServerEngines | undefined;
   /** Resolves when the server accepts requests, rejects with its output when it ends before that. */
   readonly ready: Promise<void>;
   /** Resolves when the Node process has ended; workerd may live on. */
@@ -52,7 +56,8 @@ export class TestServer {
   #stdout = "";
   #stderr = "";
 
-  constructor(options: ServerOptions & { port: number }) {
+  constructor(options: ServerOptions & { port: number }, engines?: ServerEngines) {
+    this.engines = engines;
     this.#ownsDataDir = options.dataDir === undefined;
     this.dataDir = options.dataDir ?? mkdtempSync(join(tmpdir(), "gochat-test-"));
     this.port = options.port;
@@ -131,6 +136,10 @@ export class TestServer {
   /** Ends whatever is left and removes the state folder, if this server made it. */
   async dispose(): Promise<void> {
     await this.killGroup();
+    if (this.engines !== undefined) {
+      const { releaseEngines } = await import("../services/support/engines.ts");
+      await releaseEngines(this.dataDir);
+    }
     if (this.#ownsDataDir) {
       rmSync(this.dataDir, { recursive: true, force: true });
     }
@@ -166,8 +175,21 @@ export class TestServer {
 
 /** Starts a server without waiting for it. */
 export async function launchServer(options: ServerOptions = {}): Promise<TestServer> {
-  return new TestServer({ ...options, port: options.port ?? (await freePort()) });
+  const others = process.env[ON_ENGINES] ? await import("../services/support/engines.ts") : undefined;
+  const engines = await others?.enginesOf(options.dataDir, options.port);
+  const port = engines?.port ?? options.port ?? (await freePort());
+  const server = new TestServer({ ...options, port, env: { ...engines?.env, ...options.env } }, engines);
+  if (engines !== undefined) {
+    others?.keepEngines(server.dataDir, engines);
+  }
+  return server;
 }
+
+/**
+ * With this variable set, every server that is launched has other engines instead of the embedded ones: the same tests, on a real
+ * MySQL and Redis (`npm run test:services`).
+ */
+export const ON_ENGINES = "GOCHAT_TEST_ENGINES";
 
 /** Starts a server and waits until it accepts requests. */
 export async function startServer(options: ServerOptions = {}): Promise<TestServer> {

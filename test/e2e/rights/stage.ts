@@ -1,8 +1,6 @@
 /** Everybody who stands in the table of rights, what they are to each other, and groups that are made anew once somebody has changed one. */
-import { readdirSync } from "node:fs";
-import { basename, join } from "node:path";
-import { DatabaseSync } from "node:sqlite";
 import type { TestServer } from "../../support/server.ts";
+import { writeSql } from "../../support/sql.ts";
 import { befriend, call, register, toUser, uniqueName, type Answer, type Call, type RawUser } from "../support/raw.ts";
 import { ACTORS, type Actor } from "./table.ts";
 
@@ -68,7 +66,7 @@ export class Stage {
       await stage.#register(role);
     }
     await stage.renew("guest");
-    stage.#prepareSql();
+    await stage.#prepareSql();
     await stage.renew("sysadmin");
     await Promise.all(FRIENDS_OF_PEER.map((role) => stage.#befriendPeer(role)));
     stage.#world = await stage.#place("world_chat_room", ["peer"]);
@@ -236,23 +234,11 @@ export class Stage {
   }
 
   /** What no route does: an operator makes the admin, and a consumer would have to fail for a dead letter. */
-  #prepareSql(): void {
-    const files = readdirSync(this.server.dataDir, { recursive: true, encoding: "utf8" });
-    const file = files.find(
-      (name) => name.includes("D1DatabaseObject") && name.endsWith(".sqlite") && !basename(name).startsWith("metadata"),
-    );
-    if (file === undefined) {
-      throw new Error(`no D1 database below ${this.server.dataDir}`);
-    }
-    const sql = new DatabaseSync(join(this.server.dataDir, file), { timeout: 5_000 });
-    try {
-      sql.prepare("UPDATE users SET role = 'admin' WHERE user_id = ?").run(this.id("sysadmin"));
-      sql
-        .prepare("INSERT INTO dead_letters (letter_id, queue, message_id, body, created_at) VALUES (?, ?, ?, ?, ?)")
-        .run(this.letterId, "gochat-user-events", this.letterId, "{}", Date.now());
-    } finally {
-      sql.close();
-    }
+  async #prepareSql(): Promise<void> {
+    await writeSql(this.server, "UPDATE users SET role = 'admin' WHERE user_id = ?", this.id("sysadmin"));
+    const columns = "letter_id, queue, message_id, body, created_at";
+    const letter = [this.letterId, "gochat-user-events", this.letterId, "{}", Date.now()];
+    await writeSql(this.server, `INSERT INTO dead_letters (${columns}) VALUES (?, ?, ?, ?, ?)`, ...letter);
   }
 }
 
