@@ -105,7 +105,7 @@ describe("messages on their way to SQL", () => {
   }) => {
     const room = MemoryRoom.group(["owner"]);
     const content = "x".repeat(30_000);
-    const count = 600;
+    const count = 200;
     for (let n = 1; n <= count; n++) {
       room.say("owner", `k${n}`, { content });
     }
