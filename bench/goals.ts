@@ -19,7 +19,7 @@ export interface Goal {
 const KIB = 1024;
 
 /** Every target, in the order of the page. */
-export function judge({ acks, groups, worlds, memory, storms }: Results, plan: Plan): Goal[] {
+export function judge({ acks, groups, worlds, memory, storms, persist }: Results, plan: Plan): Goal[] {
   const direct = acks.chosen("direct");
   const idle = memory.chosen("memory");
   const storm = storms.chosen("storm");
@@ -48,6 +48,7 @@ export function judge({ acks, groups, worlds, memory, storms }: Results, plan: P
     (figureOf(runs.map((run) => run.perSocketBytes)).median / KIB).toFixed(0);
   const p50 = (runs: Chosen<{ ack: { p50Ms: number } }>["ours"]): number[] => runs.map((run) => run.ack.p50Ms);
   const pairs = acks.chosen("pairs");
+  const intoMysql = persist.chosen("MariaDB");
   return [
     goal(
       "direct, 1 in flight: send → ack P50, ms",
@@ -93,6 +94,12 @@ export function judge({ acks, groups, worlds, memory, storms }: Results, plan: P
       figureOf(storm.ours.map((run) => run.totalMs / 1_000)),
       (median) => median <= 2.5 && failed === 0,
       `${failed} failed`,
+    ),
+    least(
+      "persisted in MariaDB through the bridge: messages/s",
+      intoMysql,
+      intoMysql.ours.map((run) => run.messagesPerSecond),
+      5_000,
     ),
   ];
 }

@@ -26,8 +26,16 @@ export interface FlowPlan {
   readonly samples: number;
 }
 
+/** Messages that wait in the logs of rooms until they are let into SQL. */
+export interface PersistPlan {
+  readonly users: number;
+  readonly rooms: number;
+  readonly messages: number;
+}
+
 export interface Plan {
   readonly flows: FlowPlan;
+  readonly persist: PersistPlan;
   readonly repetitions: number;
   /** Where other work disturbs, a workload is repeated up to so many times in all. */
   readonly mostRepetitions: number;
@@ -58,6 +66,7 @@ export function wholePlan(repetitions: number): Plan {
       friends: 50,
       samples: 200,
     },
+    persist: { users: 20, rooms: 100, messages: 40_000 },
     repetitions,
     mostRepetitions: 2 * repetitions,
     conversations: { warmMs: 2_000, measureMs: 5_000 },
@@ -82,6 +91,7 @@ export function quickPlan(repetitions: number): Plan {
       friends: 13,
       samples: 20,
     },
+    persist: { users: 4, rooms: 10, messages: 2_000 },
     repetitions,
     mostRepetitions: repetitions,
     conversations: { warmMs: 500, measureMs: 1_500 },

@@ -1,15 +1,14 @@
 /** From results to docs/performance.md. */
 import { judge } from "./goals.ts";
 import type { AckResult } from "./load/acks.ts";
-import type { Load } from "./load/measures.ts";
 import type { FsyncCost, Machine } from "./meters.ts";
 import type { Options } from "./options.ts";
 import { meaning, peers } from "./prose.ts";
-import { figureOf } from "./stats.ts";
+import { intoSql } from "./persist/section.ts";
 import { IN_FLIGHT, type Plan, STORM_AT_ONCE, WORLD_RATES } from "./plan.ts";
 import { shapeOf } from "./series.ts";
 import type { Results } from "./suites.ts";
-import { compare, number, ourFigure, show, table } from "./table.ts";
+import { compare, cores, number, ourFigure, show, table } from "./table.ts";
 
 const KIB = 1024;
 const MIB = KIB ** 2;
@@ -40,6 +39,7 @@ export function writePage(run: Run): string {
     ...measured("## What an object for each user costs", shape(results, plan)),
     ...measured(`## World room, ${number(plan.world.readers)} readers`, world(results)),
     ...measured("## Idle sockets and connect storm", idle(results, plan)),
+    ...measured("## Into SQL", intoSql(results.persist, plan.persist)),
     ...measured("## Other flows", flows(results, plan)),
     ...measured("## Counts", counts(results, plan)),
     "## Other servers",
@@ -308,10 +308,3 @@ interface Counted {
 
 const CORES_OURS = "cores, ours: server, client, others";
 const CORES_BARE = "cores, bare";
-
-function cores(runs: readonly { readonly load: Load }[]): string {
-  const of = (read: (load: Load) => number): string => figureOf(runs.map(({ load }) => read(load))).median.toFixed(2);
-  return runs.length === 0
-    ? "–"
-    : [of((load) => load.server), of((load) => load.client), of((load) => load.others)].join(", ");
-}

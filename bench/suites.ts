@@ -13,6 +13,7 @@ import type { WorldResult } from "./load/world.ts";
 import { Loader } from "./loader.ts";
 import { residentBytes } from "./meters.ts";
 import type { Options, Suite } from "./options.ts";
+import { measurePersist, type PersistResult } from "./persist/persist.ts";
 import { IN_FLIGHT, type Plan, STORM_AT_ONCE, WORLD_RATES, WORLD_SENDERS } from "./plan.ts";
 import { isCalm, Series, shapeOf } from "./series.ts";
 import { quiet, type Target, type TargetName } from "./targets.ts";
@@ -35,6 +36,8 @@ export class Results {
   readonly storms = new Series<StormResult>();
   readonly memory = new Series<MemoryResult>();
   readonly flows: FlowResult[] = [];
+  /** By engine of SQL. */
+  readonly persist = new Series<PersistResult>();
   /** Workloads that could not be carried through, with the reason. */
   readonly failures: string[] = [];
 }
@@ -70,6 +73,9 @@ export async function runSuites(options: Options, ours: Target, bare: Target): P
     }
     if (wants("flows")) {
       await attempt("flows", () => measureFlows(options.plan.flows, results.flows));
+    }
+    if (wants("persist")) {
+      await attempt("persist", () => measurePersist(options.plan, results.persist, results.failures));
     }
   } finally {
     bench.stop();

@@ -1,4 +1,5 @@
 /** Numbers and tables of the page. */
+import type { Load } from "./load/measures.ts";
 import type { Chosen } from "./series.ts";
 import { figureOf, type Figure, ratiosOf } from "./stats.ts";
 
@@ -36,4 +37,12 @@ export function compare<T>({ ours, bare, rough }: Chosen<T>, read: (run: T) => n
 /** One figure of ours, as a cell. */
 export function ourFigure<T>({ ours, rough }: Chosen<T>, read: (run: T) => number): string {
   return show(figureOf(ours.map(read)), rough);
+}
+
+/** Processor seconds per second of server, client and everything else, as a cell. */
+export function cores(runs: readonly { readonly load: Load }[]): string {
+  const of = (read: (load: Load) => number): string => figureOf(runs.map(({ load }) => read(load))).median.toFixed(2);
+  return runs.length === 0
+    ? "–"
+    : [of((load) => load.server), of((load) => load.client), of((load) => load.others)].join(", ");
 }

@@ -48,17 +48,22 @@ export interface Target {
 
 export class OurServer implements Target {
   readonly name = "ours";
-  readonly #folder: string;
+  /** Its state folder. */
+  readonly folder: string;
+  readonly #env: Record<string, string>;
   #server: TestServer;
 
-  private constructor(folder: string, server: TestServer) {
-    this.#folder = folder;
+  private constructor(folder: string, env: Record<string, string>, server: TestServer) {
+    this.folder = folder;
+    this.#env = env;
     this.#server = server;
   }
 
-  static async start(): Promise<OurServer> {
+  /** @param settings beside the lifted limits */
+  static async start(settings: Readonly<Record<string, string>> = {}): Promise<OurServer> {
     const folder = temporaryFolder("gochat-bench-");
-    return new OurServer(folder, await startServer({ dataDir: folder, env: LIFTED_LIMITS }));
+    const env = { ...LIFTED_LIMITS, ...settings };
+    return new OurServer(folder, env, await startServer({ dataDir: folder, env }));
   }
 
   get url(): string {
@@ -66,7 +71,7 @@ export class OurServer implements Target {
   }
 
   get workerdPid(): number {
-    return workerdIn(this.#folder);
+    return workerdIn(this.folder);
   }
 
   restart(): Promise<void> {
@@ -77,8 +82,8 @@ export class OurServer implements Target {
   async whileStopped(work: (folder: string) => void): Promise<void> {
     const { port } = this.#server;
     await this.#server.stop();
-    work(this.#folder);
-    this.#server = await startServer({ dataDir: this.#folder, port, env: LIFTED_LIMITS });
+    work(this.folder);
+    this.#server = await startServer({ dataDir: this.folder, port, env: this.#env });
   }
 
   async dispose(): Promise<void> {

@@ -60,6 +60,11 @@ export class Service {
     return `127.0.0.1:${this.port}`;
   }
 
+  /** The server itself, not what has started it: `setpriv` becomes the program that it is given. */
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
   get output(): string {
     return this.#output;
   }
