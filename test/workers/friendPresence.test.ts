@@ -286,7 +286,6 @@ describe("an event", () => {
 describe("a batch of events", () => {
   it("looks all friends up with one statement, however many have come at once", async ({ expect }) => {
     const [a, b] = await friends();
-    // Before anybody comes, or the real queue handles what is counted here.
     const bus = new HeldBus();
     const onB = await connect(b);
     const others = await Promise.all(Array.from({ length: 20 }, () => newAccount()));
@@ -295,11 +294,13 @@ describe("a batch of events", () => {
     for (const userId of [a, ...others]) {
       events.push(...(await bus.next(USER_EVENTS, userId)));
     }
-    const statements = vi.spyOn(env.DB, "prepare");
-    expect((await deliver(USER_EVENTS, events)).acked).toHaveLength(21);
+    // Of this batch alone: the real queue may still bring events of those who came in the tests before.
+    const prepare = vi.fn<D1Database["prepare"]>((statement) => env.DB.prepare(statement));
+    const counted = { ...env, DB: { prepare } as unknown as D1Database };
+    expect((await deliver(USER_EVENTS, events, 1, counted)).acked).toHaveLength(21);
     await onB.next("friend-online");
     // Friends; and that nothing of these events waits in the outbox.
-    expect(statements.mock.calls.length).toBe(2);
+    expect(prepare).toHaveBeenCalledTimes(2);
   });
 });
 

@@ -174,11 +174,15 @@ function matches({ topic, body }: Sent, wanted: TopicName, about: string): boole
 
 export type Consumed = { acked: string[]; retried: string[]; delays: number[] };
 
-/** Gives bodies to the consumer of a topic, as one queue batch; `attempts` as the queue counts them (from 1). */
+/**
+ * Gives bodies to the consumer of a topic, as one queue batch; `attempts` as the queue counts them (from 1).
+ * @param bindings with which the consumer works, where a test counts what it does: the real queues' consumers have the others
+ */
 export async function deliver(
   topic: TopicName | typeof DEAD_LETTER_QUEUE,
   bodies: readonly unknown[],
   attempts = 1,
+  bindings: Env = env,
 ): Promise<Consumed> {
   const queue = topic === DEAD_LETTER_QUEUE ? topic : TOPICS[topic].queue;
   const messages = bodies.map((body, index) => ({
@@ -191,7 +195,7 @@ export async function deliver(
   // The result does not tell the delays.
   const retries = batch.messages.map((message) => vi.spyOn(message, "retry"));
   const ctx = createExecutionContext();
-  await consume(batch, env, ctx);
+  await consume(batch, bindings, ctx);
   const result = await getQueueResult(batch, ctx);
   return {
     acked: result.explicitAcks,
