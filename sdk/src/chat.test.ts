@@ -182,6 +182,19 @@ describe("sending", () => {
   });
 });
 
+test("the earlier versions of a message are all of them, however many pages they are", async ({ expect }) => {
+  const edits = [1, 2, 3].map((editedAt) => ({ content: `version ${editedAt}`, editedAt }));
+  const { chat, server } = await online((call) => {
+    if (!call.path.includes("/edits")) {
+      return undefined;
+    }
+    const at = Number(new URLSearchParams(call.path.split("?")[1]).get("cursor") ?? 0);
+    return { status: 200, body: { items: edits.slice(at, at + 1), nextCursor: at < 2 ? String(at + 1) : null } };
+  });
+  expect(await chat.conversation(ROOM).edits(messageId(1))).toEqual(edits);
+  expect(server.calls.filter((call) => call.path.includes("/edits"))).toHaveLength(3);
+});
+
 test("sockets of `ws`, of a subclass with options, and of the platform fit", ({ expect }) => {
   class Plain extends NodeSocket {
     constructor(url: string, protocols: string[]) {

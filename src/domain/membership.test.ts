@@ -79,6 +79,12 @@ describe("a conversation that one is not a member of", () => {
     const moderator = { ...member("m", ADMIN), mutedUntil: NOW };
     expect(requireMember(world, moderator, actor("m"))).toMatchObject({ ok: true, value: { member: moderator } });
   });
+
+  it("holds as many as SQL says, whatever an earlier release has stored with a change of the world", ({ expect }) => {
+    expect(world.maxMembers).toBe(1_000_000);
+    const stored = { ...world, announcement: "Hi", version: 7, maxMembers: Number.MAX_SAFE_INTEGER };
+    expect(worldState(WORLD_ROOM_ID, stored)).toEqual({ ...stored, maxMembers: 1_000_000 });
+  });
 });
 
 describe("adding members", () => {
