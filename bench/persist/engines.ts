@@ -65,6 +65,8 @@ async function onD1(): Promise<Persisting> {
 
 async function onMariadb(): Promise<Persisting> {
   const folder = mkdtempSync(join(tmpdir(), "gochat-bench-mariadb-"));
+  // Also of a run that is interrupted.
+  process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
   const database = await Service.start(mariadb, folder);
   const password = randomBytes(16).toString("hex");
   const bridge = await launchBridge({
@@ -87,7 +89,6 @@ async function onMariadb(): Promise<Persisting> {
       await bus.stop();
       await bridge.dispose();
       await database.dispose();
-      rmSync(folder, { recursive: true, force: true });
     },
   };
 }
