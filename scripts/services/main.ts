@@ -14,6 +14,8 @@ const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 /** Of vitest.config.ts, cheapest first. */
 const PROJECTS = ["services", "engines"];
 const FAULT_RUN = "test/chaos/engines.ts";
+/** node:sqlite says at each start that it is new. */
+const NO_WARNING = "--disable-warning=ExperimentalWarning";
 
 const args = process.argv.slice(2);
 const onlyServe = args[0] === "--serve";
@@ -42,7 +44,7 @@ async function run(): Promise<number> {
   }
   if (args[0] === "faults") {
     // It stops and kills servers, so they are its own.
-    return (await runProgram(process.execPath, [FAULT_RUN, ...args.slice(1)])) ?? 130;
+    return (await runProgram(process.execPath, [NO_WARNING, FAULT_RUN, ...args.slice(1)])) ?? 130;
   }
   try {
     console.log("starting Kafka, MariaDB and Redis");

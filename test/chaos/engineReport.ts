@@ -24,7 +24,7 @@ batches are on their way. After each fault every promise is checked as above.
 ${conditions()}.
 ${reports.map(table).join("\n")}
 Otherwise wrong: as above, rows of SQL that differ from the rooms' logs among it. Caught up: every send is answered, everybody has everything, no record of any
-topic waits for its group in Kafka, lists are whole, log-ins work, breakers are closed.
+topic waits for its group in Kafka, lists are whole, log-ins work.
 ${examples.length === 0 ? "" : `\nExamples:\n\n${examples.map((line) => `- ${line}`).join("\n")}\n`}`;
 }
 

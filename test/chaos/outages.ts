@@ -131,7 +131,7 @@ export async function list(
 }
 
 /** On the same device each time: as somebody who tries again. */
-async function logIn(server: TestServer, { username, deviceId }: Reader): Promise<"done" | "later" | "other"> {
+export async function logIn(server: TestServer, { username, deviceId }: Reader): Promise<"done" | "later" | "other"> {
   const body = { username, password: PASSWORD, device: { id: deviceId } };
   const { status, headers } = await call(server, "POST", "/api/auth/login", { body });
   return status === 200 ? "done" : status === 503 && Number(headers["retry-after"]) > 0 ? "later" : "other";
@@ -142,7 +142,7 @@ const WAITING = /^(?:gochat_outbox_lag_messages|gochat_outbox_events|kafka_consu
 const NOT_CLOSED = /^gochat_breaker_state\{.*state="(?:open|half-open)"\} [1-9]/m;
 
 /** Lists are whole, log-in works, breakers are closed, and nothing waits for SQL or a consumer, as far as the server knows. */
-export async function isWell(server: TestServer, reader: Reader): Promise<boolean> {
+async function isWell(server: TestServer, reader: Reader): Promise<boolean> {
   const { text } = await call(server, "GET", "/metrics");
   const waits = [...text.matchAll(WAITING)].some(([, value]) => Number(value) > 0);
   return (
