@@ -1,4 +1,5 @@
 /** The targets, and whether a run met them. A target is judged by the median of the repetitions that count. */
+import { workloadOf } from "./engines/measure.ts";
 import type { Plan } from "./plan.ts";
 import type { Chosen } from "./series.ts";
 import { figureOf, type Figure, ratiosOf } from "./stats.ts";
@@ -18,8 +19,11 @@ export interface Goal {
 
 const KIB = 1024;
 
+/** Where work beside the server belongs to it, and nothing can tell whether other work disturbed. */
+const UNDISTURBED: Chosen<unknown> = { ours: [], bare: [], rough: false, leftOut: 0 };
+
 /** Every target, in the order of the page. */
-export function judge({ acks, groups, worlds, memory, storms, persist }: Results, plan: Plan): Goal[] {
+export function judge({ acks, groups, worlds, memory, storms, persist, engines }: Results, plan: Plan): Goal[] {
   const direct = acks.chosen("direct");
   const idle = memory.chosen("memory");
   const storm = storms.chosen("storm");
@@ -49,6 +53,9 @@ export function judge({ acks, groups, worlds, memory, storms, persist }: Results
   const p50 = (runs: Chosen<{ ack: { p50Ms: number } }>["ours"]): number[] => runs.map((run) => run.ack.p50Ms);
   const pairs = acks.chosen("pairs");
   const intoMysql = persist.chosen("MariaDB");
+  const onEngines = engines.all(workloadOf("engines", "direct"));
+  const hot = engines.all(workloadOf("engines", "hot"));
+  const hotByTopic = engines.all(workloadOf("engines, topic", "hot"));
   return [
     goal(
       "direct, 1 in flight: send → ack P50, ms",
@@ -100,6 +107,23 @@ export function judge({ acks, groups, worlds, memory, storms, persist }: Results
       intoMysql,
       intoMysql.ours.map((run) => run.messagesPerSecond),
       5_000,
+    ),
+    goal(
+      "direct on Kafka, MariaDB and Redis: send → ack P50, times the embedded default",
+      "≤ 1.2",
+      UNDISTURBED,
+      ratiosOf(p50(onEngines), p50(engines.all(workloadOf("embedded", "direct")))),
+      (median) => median <= 1.2,
+    ),
+    goal(
+      `${plan.hotSenders.toLocaleString("en-US")} senders into one room with UPSTREAM=topic: messages/s, times those without`,
+      "≥ 2",
+      UNDISTURBED,
+      ratiosOf(
+        hotByTopic.map((run) => run.acksPerSecond),
+        hot.map((run) => run.acksPerSecond),
+      ),
+      (median) => median >= 2,
     ),
   ];
 }

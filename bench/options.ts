@@ -2,7 +2,7 @@
 import { parseArgs } from "node:util";
 import { type Plan, quickPlan, wholePlan } from "./plan.ts";
 
-export const SUITES = ["direct", "pairs", "groups", "world", "memory", "flows", "persist"] as const;
+export const SUITES = ["direct", "pairs", "groups", "world", "memory", "flows", "persist", "engines"] as const;
 export type Suite = (typeof SUITES)[number];
 
 export interface Options {

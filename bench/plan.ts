@@ -36,6 +36,8 @@ export interface PersistPlan {
 export interface Plan {
   readonly flows: FlowPlan;
   readonly persist: PersistPlan;
+  /** Who sends into one room at the same time. Source: the target for `UPSTREAM=topic`. */
+  readonly hotSenders: number;
   readonly repetitions: number;
   /** Where other work disturbs, a workload is repeated up to so many times in all. */
   readonly mostRepetitions: number;
@@ -67,6 +69,7 @@ export function wholePlan(repetitions: number): Plan {
       samples: 200,
     },
     persist: { users: 20, rooms: 100, messages: 40_000 },
+    hotSenders: 1_000,
     repetitions,
     mostRepetitions: 2 * repetitions,
     conversations: { warmMs: 2_000, measureMs: 5_000 },
@@ -92,6 +95,7 @@ export function quickPlan(repetitions: number): Plan {
       samples: 20,
     },
     persist: { users: 4, rooms: 10, messages: 2_000 },
+    hotSenders: 50,
     repetitions,
     mostRepetitions: repetitions,
     conversations: { warmMs: 500, measureMs: 1_500 },

@@ -66,5 +66,7 @@ export function meaning(plan: Plan): string {
 - **Into SQL**: groups of two, with what their members have sent and nobody has written to SQL yet, since the benchmark is the bus (\`BUS=kafka\`) and holds it. The span is from the moment at which it lets
   go, over the consumer, SQL and the rooms' confirmations, until every room knows that its log is in SQL; then the rows are counted there. Pushes are as the bridge's own: ${PARTITIONS} partitions, one push in flight for each.
   MariaDB is a real one, started for this, its transactions written at each commit but not synced (\`innodb_flush_log_at_trx_commit=2\`). The bridge and MariaDB share the two cores with everything else.
+- **On Kafka, MariaDB and Redis**: "direct" as above; and ${number(plan.hotSenders)} guests who send into the world room, which none of them reads, each with one message in flight until it is \`sent\`. Kafka, MariaDB,
+  Redis and the bridge share the two cores with the server and the client.
 - Everything runs on one machine without TLS. None of it says how fast Cloudflare's network is.`;
 }

@@ -4,6 +4,7 @@ import type { AckResult } from "./load/acks.ts";
 import type { FsyncCost, Machine } from "./meters.ts";
 import type { Options } from "./options.ts";
 import { meaning, peers } from "./prose.ts";
+import { onEngines } from "./engines/section.ts";
 import { intoSql } from "./persist/section.ts";
 import { IN_FLIGHT, type Plan, STORM_AT_ONCE, WORLD_RATES } from "./plan.ts";
 import { shapeOf } from "./series.ts";
@@ -40,6 +41,7 @@ export function writePage(run: Run): string {
     ...measured(`## World room, ${number(plan.world.readers)} readers`, world(results)),
     ...measured("## Idle sockets and connect storm", idle(results, plan)),
     ...measured("## Into SQL", intoSql(results.persist, plan.persist)),
+    ...measured("## On Kafka, MariaDB and Redis", onEngines(results.engines, plan)),
     ...measured("## Other flows", flows(results, plan)),
     ...measured("## Counts", counts(results, plan)),
     "## Other servers",

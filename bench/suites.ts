@@ -13,6 +13,7 @@ import type { WorldResult } from "./load/world.ts";
 import { Loader } from "./loader.ts";
 import { residentBytes } from "./meters.ts";
 import type { Options, Suite } from "./options.ts";
+import { measureEngines } from "./engines/measure.ts";
 import { measurePersist, type PersistResult } from "./persist/persist.ts";
 import { IN_FLIGHT, type Plan, STORM_AT_ONCE, WORLD_RATES, WORLD_SENDERS } from "./plan.ts";
 import { isCalm, Series, shapeOf } from "./series.ts";
@@ -38,6 +39,8 @@ export class Results {
   readonly flows: FlowResult[] = [];
   /** By engine of SQL. */
   readonly persist = new Series<PersistResult>();
+  /** By engines and workload, all as ours. */
+  readonly engines = new Series<AckResult>();
   /** Workloads that could not be carried through, with the reason. */
   readonly failures: string[] = [];
 }
@@ -76,6 +79,9 @@ export async function runSuites(options: Options, ours: Target, bare: Target): P
     }
     if (wants("persist")) {
       await attempt("persist", () => measurePersist(options.plan, results.persist, results.failures));
+    }
+    if (wants("engines")) {
+      await attempt("engines", () => measureEngines(options.plan, results.engines, results.failures));
     }
   } finally {
     bench.stop();

@@ -59,11 +59,15 @@ export class OurServer implements Target {
     this.#server = server;
   }
 
-  /** @param settings beside the lifted limits */
-  static async start(settings: Readonly<Record<string, string>> = {}): Promise<OurServer> {
+  /**
+   * @param settings beside the lifted limits
+   * @param port a free one when left out
+   */
+  static async start(settings: Readonly<Record<string, string>> = {}, port?: number): Promise<OurServer> {
     const folder = temporaryFolder("gochat-bench-");
     const env = { ...LIFTED_LIMITS, ...settings };
-    return new OurServer(folder, env, await startServer({ dataDir: folder, env }));
+    const where = port === undefined ? { dataDir: folder } : { dataDir: folder, port };
+    return new OurServer(folder, env, await startServer({ ...where, env }));
   }
 
   get url(): string {

@@ -39,6 +39,8 @@ export class BareDriver implements LoadDriver {
         const span = { ...command.span, patienceMs: command.patienceMs };
         return await this.#closing(measureWorld([sender], readers, command.rate, span, workerdPid, false));
       }
+      case "hot":
+        throw new Error("the bare objects have no rooms that many send into");
       case "storm": {
         const opens = Array.from({ length: command.count }, (_, index) => async () => {
           this.#open.push(await openSocket(`${socketUrl(url)}/alone/${this.#turn}-${index}`));

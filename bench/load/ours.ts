@@ -57,6 +57,8 @@ export class OursDriver implements LoadDriver {
       }
       case "world":
         return await this.#world(command, where);
+      case "hot":
+        return await this.#hot(command, where);
       case "storm": {
         const opens = this.#guests.slice(0, command.count).map((guest) => async () => {
           this.#idle.push(await guest.openSession());
@@ -119,7 +121,33 @@ export class OursDriver implements LoadDriver {
         return line;
       },
     );
-    const senders = await inPool(this.#guests.slice(0, command.senders), CONNECT_AT_ONCE, async (guest) => {
+    const senders = await this.#worldSenders(command.senders, sockets);
+    try {
+      const span = { ...command.span, patienceMs: command.patienceMs };
+      return await measureWorld(senders, readers, command.rate, span, workerdPid, true);
+    } finally {
+      await inPool(sockets, CONNECT_AT_ONCE, closeSocket);
+    }
+  }
+
+  /** What the room itself bears, since nothing of it goes to a reader. */
+  async #hot(command: Extract<LoadCommand, { do: "hot" }>, { workerdPid }: Where): Promise<LoadResult> {
+    const sockets: TappedSocket[] = [];
+    try {
+      const senders = await this.#worldSenders(command.senders, sockets);
+      return await measureAcks(
+        senders.map((from) => ({ from, to: undefined })),
+        command.span,
+        workerdPid,
+      );
+    } finally {
+      await inPool(sockets, CONNECT_AT_ONCE, closeSocket);
+    }
+  }
+
+  /** Guests with a socket of their own, which is put into `sockets`. */
+  #worldSenders(count: number, sockets: TappedSocket[]): Promise<Line[]> {
+    return inPool(this.#guests.slice(0, count), CONNECT_AT_ONCE, async (guest) => {
       const socket = await guest.openSession();
       sockets.push(socket);
       // As the SDK does when it has a room socket: the user's own socket stays free of the room.
@@ -128,12 +156,6 @@ export class OursDriver implements LoadDriver {
       line.conversationId = WORLD_ROOM_ID;
       return line;
     });
-    try {
-      const span = { ...command.span, patienceMs: command.patienceMs };
-      return await measureWorld(senders, readers, command.rate, span, workerdPid, true);
-    } finally {
-      await inPool(sockets, CONNECT_AT_ONCE, closeSocket);
-    }
   }
 
   #lineOf(socket: TappedSocket): UserLine {
@@ -161,7 +183,7 @@ export class OursDriver implements LoadDriver {
 function hear(line: Line, text: string): boolean {
   const { type, data } = JSON.parse(text) as {
     type: string;
-    data: { clientMsgId?: string; seqId?: number; error?: unknown };
+    data: { clientMsgId?: string; status?: string; seqId?: number; error?: unknown };
   };
   const [run, number] = data.clientMsgId?.split("-").map(Number) ?? [];
   if (run !== runs || number === undefined) {
@@ -169,7 +191,10 @@ function hear(line: Line, text: string): boolean {
   }
   switch (type) {
     case "message-ack":
-      line.onAck(number, data.seqId ?? 0);
+      // The bus has it (`sending`) is not yet the acknowledgement that a sender waits for.
+      if (data.status === "sent") {
+        line.onAck(number, data.seqId ?? 0);
+      }
       return true;
     case "message-confirmed":
       line.onConfirmed(number);

@@ -17,6 +17,8 @@ export type LoadCommand =
   | { do: "pairs"; pairs: number; span: Span; shape?: Shape }
   | { do: "group"; size: number; inFlight: number; span: Span; shape?: Shape }
   | { do: "world"; readers: number; senders: number; rate: number; span: Span; patienceMs: number }
+  /** Guests send into the world room, which none of them reads, each with one message in flight. */
+  | { do: "hot"; senders: number; span: Span }
   /** The guests connect and stay. */
   | { do: "storm"; count: number; atOnce: number }
   | { do: "closeAll" };
