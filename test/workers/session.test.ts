@@ -250,6 +250,8 @@ describe("presence", () => {
     expect(await isOnline(userId)).toBe(true);
     const [online] = await bus.next("gochat.user-events", userId);
     expect(online).toMatchObject({ event_type: "user.online", user_id: userId });
+    // As its consumer does; without that it would be published again.
+    await stubOf(userId).presenceTold(String(online?.event_id));
 
     advance(4 * 60_000);
     await socket.settle();
