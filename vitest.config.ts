@@ -63,9 +63,17 @@ export default defineConfig({
           // On a real Kafka, MariaDB and Redis: `npm run test:services` starts them and says where they are.
           name: "services",
           include: ["test/services/**/*.test.ts"],
+          exclude: ["test/services/faults.test.ts"],
           fileParallelism: false,
           testTimeout: 2 * MINUTE_MS,
           hookTimeout: 2 * MINUTE_MS,
+        },
+      },
+      {
+        test: {
+          // The short fault run on them, with servers of its own.
+          name: "engineFaults",
+          include: ["test/services/faults.test.ts"],
         },
       },
       {

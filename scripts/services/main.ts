@@ -1,7 +1,8 @@
 /**
  * `npm run test:services`: on a real Kafka, MariaDB and Redis, which this starts and ends, first the tests of test/services, then
- * the suites that `npm test` runs on the embedded engines, end to end and chaos. What stands behind `--` goes to vitest:
- * `npm run test:services -- cache` runs the files with that in their name.
+ * a short fault run, then the suites that `npm test` runs on the embedded engines, end to end and chaos. A project's name behind
+ * `--` runs that part alone (services, engineFaults, engines). What else stands there goes to vitest: `npm run test:services -- cache`
+ * runs the files with that in their name.
  *
  * `npm run test:services -- faults` is the long fault run on these servers; test/chaos/engines.ts has its options.
  *
@@ -12,7 +13,7 @@ import { missingForServices, startServices, type Services } from "./index.ts";
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 /** Of vitest.config.ts, cheapest first. */
-const PROJECTS = ["services", "engines"];
+const PROJECTS = ["services", "engineFaults", "engines"];
 const FAULT_RUN = "test/chaos/engines.ts";
 /** node:sqlite says at each start that it is new. */
 const NO_WARNING = "--disable-warning=ExperimentalWarning";
@@ -64,10 +65,12 @@ async function run(): Promise<number> {
 }
 
 async function test({ env }: Services): Promise<number> {
+  const part = PROJECTS.filter((project) => project === args[0]);
+  const files = part.length > 0 ? args.slice(1) : args;
   const outcomes = [];
-  for (const project of PROJECTS) {
+  for (const project of part.length > 0 ? part : PROJECTS) {
     if (!interrupted) {
-      outcomes.push(await runProject(project, { args: ["--passWithNoTests", ...args], env }));
+      outcomes.push(await runProject(project, { args: ["--passWithNoTests", ...files], env }));
     }
   }
   const { passed, failed } = summarize(outcomes);
