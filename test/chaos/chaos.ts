@@ -3,6 +3,7 @@
  * of it, its Node parent alone, during start-up). Their clients reconnect and resend by themselves.
  */
 import { setTimeout as sleep } from "node:timers/promises";
+import { wordless } from "../support/names.ts";
 import { freePort, launchServer, startServer, type TestServer } from "../support/server.ts";
 import { check, checkRepetition, type Findings } from "./checks.ts";
 import { gather, seeded, type Talker } from "./talk.ts";
@@ -72,7 +73,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   let server: TestServer = first;
   const people: Talker[] = [];
   try {
-    people.push(...(await gather(first.url, `c${options.seed.toString(36)}`)));
+    people.push(...(await gather(first.url, `c${wordless(options.seed)}`)));
     people.forEach((person, n) => person.talk(seeded(options.seed + n)));
     const began = performance.now();
     const kills: Kill[] = [];

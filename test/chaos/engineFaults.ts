@@ -8,6 +8,7 @@ import type { Service } from "../../scripts/services/service.ts";
 import { call, register } from "../e2e/support/raw.ts";
 import { firstAnswer, serviceAddress } from "../services/support/addresses.ts";
 import type { ServerEngines } from "../services/support/engines.ts";
+import { wordless } from "../support/names.ts";
 import { ON_ENGINES, startServer, type TestServer } from "../support/server.ts";
 import { NO_LIMITS, settle } from "./chaos.ts";
 import { check, type Findings } from "./checks.ts";
@@ -83,8 +84,8 @@ export async function runEngineFaults(options: EngineFaultOptions): Promise<Engi
   let stage: Stage | undefined;
   try {
     stage = await setStage(services, options);
-    people.push(...(await gather(stage.server.url, `e${seed.toString(36)}`)));
-    const username = `reader_${seed}`;
+    people.push(...(await gather(stage.server.url, `e${wordless(seed)}`)));
+    const username = `reader_${wordless(seed)}`;
     const reader: Reader = { username, ...(await register(stage.server, { username, password: PASSWORD })) };
     await list(stage.server, reader);
     const faults: EngineFault[] = [];

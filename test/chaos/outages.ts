@@ -5,6 +5,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { DEPENDENCIES, FAULT_MODES, type Dependency, type FaultMode } from "../../src/platform/faults.ts";
 import { call, register, type RawUser } from "../e2e/support/raw.ts";
+import { wordless } from "../support/names.ts";
 import { startServer, type TestServer } from "../support/server.ts";
 import { NO_LIMITS, settle } from "./chaos.ts";
 import { check, type Findings } from "./checks.ts";
@@ -52,8 +53,8 @@ export async function runOutages({ seed, lastMs, log }: OutageOptions): Promise<
   const examples = new Set<string>();
   let before: Findings | undefined;
   try {
-    people.push(...(await gather(server.url, `o${seed.toString(36)}`)));
-    const username = `reader_${seed}`;
+    people.push(...(await gather(server.url, `o${wordless(seed)}`)));
+    const username = `reader_${wordless(seed)}`;
     const reader: Reader = { username, ...(await register(server, { username, password: PASSWORD })) };
     // Read once while all is well: this is what can be shown later.
     await list(server, reader);

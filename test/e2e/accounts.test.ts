@@ -2,7 +2,8 @@ import { afterAll, beforeAll, describe, it } from "vitest";
 import { WORLD_ROOM_ID } from "../../sdk/src/index.ts";
 import { startServer, type TestServer } from "../support/server.ts";
 import { everybodyLeaves, memorySession, PASSWORD, Person, refusal } from "./support/people.ts";
-import { call, notTyped, openSocket, register, toUser, uniqueName, upgradeStatus } from "./support/raw.ts";
+import { call, notTyped, openSocket, register, toUser, upgradeStatus } from "./support/raw.ts";
+import { uniqueName } from "../support/names.ts";
 
 const OLD_KEY = `old:${Buffer.alloc(32, 1).toString("base64url")}`;
 const NEW_KEY = `new:${Buffer.alloc(32, 2).toString("base64url")}`;

@@ -9,12 +9,12 @@ import {
   openSocket,
   rawRequest,
   register,
-  uniqueName,
   upgradeStatus,
   type Answer,
   type Call,
   type RawUser,
 } from "./support/raw.ts";
+import { uniqueName } from "../support/names.ts";
 
 const KEY = Buffer.alloc(32, 7);
 const SETTINGS = {

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { afterEach, describe, it } from "vitest";
 import { launchServer, startServer, type TestServer } from "../support/server.ts";
-import { uniqueName } from "./support/raw.ts";
+import { uniqueName } from "../support/names.ts";
 
 const SCRIPT = join(import.meta.dirname, "../../scripts/chat.ts");
 const PASSWORD = "a good password";

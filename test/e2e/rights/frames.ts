@@ -1,8 +1,9 @@
 /** How each row of the table about frames is asked, and how its answer is found. */
 import type { ErrorName } from "../../../src/protocol/errors.ts";
-import { openSocket, uniqueName, upgradeStatus, type Frame, type RawSocket } from "../support/raw.ts";
+import { openSocket, upgradeStatus, type Frame, type RawSocket } from "../support/raw.ts";
 import type { Kind, Stage } from "./stage.ts";
 import type { Actor } from "./table.ts";
+import { uniqueName } from "../../support/names.ts";
 
 type DataOf = (stage: Stage, actor: Actor, conversationId: string) => unknown;
 

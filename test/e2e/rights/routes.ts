@@ -1,7 +1,8 @@
 /** How each REST row of the table is asked. */
 import { PASSWORD, type Kind, type Place, type Stage } from "./stage.ts";
 import type { Actor } from "./table.ts";
-import { uniqueName, type Answer } from "../support/raw.ts";
+import type { Answer } from "../support/raw.ts";
+import { uniqueName } from "../../support/names.ts";
 
 export interface Ask {
   /** For the `{…}` of the path. */

@@ -1,8 +1,9 @@
 /** Everybody who stands in the table of rights, what they are to each other, and groups that are made anew once somebody has changed one. */
 import type { TestServer } from "../../support/server.ts";
 import { writeSql } from "../../support/sql.ts";
-import { befriend, call, register, toUser, uniqueName, type Answer, type Call, type RawUser } from "../support/raw.ts";
+import { befriend, call, register, toUser, type Answer, type Call, type RawUser } from "../support/raw.ts";
 import { ACTORS, type Actor } from "./table.ts";
+import { uniqueName } from "../../support/names.ts";
 
 export const ADMIN_KEY = "the key of the table of rights";
 export const PASSWORD = "a good password";

@@ -13,7 +13,7 @@ import {
 } from "../../../sdk/src/index.ts";
 import type { TestServer } from "../../support/server.ts";
 import { Watchers } from "../../support/watchers.ts";
-import { uniqueName } from "./raw.ts";
+import { uniqueName } from "../../support/names.ts";
 
 /** Reconnects after a restart of the server are in here, with what the machine does besides. */
 const PATIENCE_MS = 20_000;

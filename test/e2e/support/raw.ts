@@ -11,6 +11,7 @@ import { ERRORS, type ErrorName } from "../../../src/protocol/errors.ts";
 import { PING_TEXT } from "../../../src/protocol/frames.ts";
 import type { TestServer } from "../../support/server.ts";
 import { Watchers } from "../../support/watchers.ts";
+import { uniqueName } from "../../support/names.ts";
 
 const PATIENCE_MS = 10_000;
 
@@ -120,14 +121,6 @@ export interface RawUser {
   readonly deviceId: string;
   readonly token: string;
   readonly refreshToken: string;
-}
-
-let count = 0;
-
-/** A name that no other test has. */
-export function uniqueName(prefix: string): string {
-  count += 1;
-  return `${prefix}-${process.pid.toString(36)}-${Date.now().toString(36)}-${count.toString(36)}`;
 }
 
 export async function register(server: TestServer, more: object = {}): Promise<RawUser> {
