@@ -86,7 +86,10 @@ export class Chat {
       ...(options.cursors === undefined ? {} : { cursors: options.cursors }),
     });
     this.#emitter = new Emitter(logger);
-    this.#list = new ConversationList(() => this.me?.userId);
+    this.#list = new ConversationList(() => this.me?.userId, {
+      messages: (conversationId) => this.#core.messages(conversationId),
+      readSeqId: (conversationId) => this.#core.readSeqId(conversationId),
+    });
     this.#connection = new Writable<Connection>({ state: "idle", since: this.#clock.now() });
     this.#sends = new SentBook({
       send: (row) => this.#driver.step((core, now) => core.send(row, now)),
@@ -122,7 +125,7 @@ export class Chat {
       send: (data) => this.#send(data),
       newClientMsgId: () => this.#sends.newId(),
       markRead: (conversationId, seqId) => {
-        this.#list.read(conversationId, seqId);
+        this.#list.read(conversationId, Math.min(seqId, this.#core.head(conversationId) ?? seqId));
         this.#driver.step((core, now) => core.markRead(conversationId, seqId, now));
       },
       typing: (conversationId) => this.#driver.step((core, now) => core.typing(conversationId, now)),

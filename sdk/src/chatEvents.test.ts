@@ -1,7 +1,7 @@
 import { describe, test, vi } from "vitest";
 import type { Session } from "./index.ts";
 import { refusal, type Answer, type Call } from "./testing/fakeServer.ts";
-import { item, message, OTHER, ROOM, syncedItem, WORLD } from "./testing/harness.ts";
+import { item, ME, message, OTHER, ROOM, syncedItem, WORLD } from "./testing/harness.ts";
 import { ackOf, online, setUp } from "./testing/setUp.ts";
 
 describe("receiving", () => {
@@ -66,6 +66,11 @@ describe("receiving", () => {
   test("the list follows sync, messages, pointers and removals", async ({ expect }) => {
     const { server, chat, clock } = await online();
     const unread = (): number[] => chat.conversations.get().map((row) => row.unreadCount);
+    // Presence was late: the client asks once more.
+    server.socket.says({
+      type: "connected",
+      data: { userId: ME, deviceId: "device", serverTime: 1, heartbeatSeconds: 30 },
+    });
     server.socket.says({
       type: "sync-result",
       data: { conversations: [syncedItem([1, 2])], removed: [], nextCursor: null, serverTime: 1 },
@@ -76,7 +81,7 @@ describe("receiving", () => {
     expect(chat.conversations.get()[0]?.lastMessage?.seqId).toBe(3);
     chat.conversation(ROOM).markRead();
     expect(unread()).toEqual([0]);
-    expect(server.socket.sent.at(-1)).toEqual({ type: "mark-read", data: { conversationId: ROOM, seqId: 3 } });
+    expect(server.socket.sent.at(-1)).toMatchObject({ type: "mark-read", data: { conversationId: ROOM, seqId: 3 } });
     const { clientMsgId } = chat.conversation(ROOM).send("mine");
     server.socket.says(ackOf(clientMsgId, 4));
     expect(unread()).toEqual([0]);

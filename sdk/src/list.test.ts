@@ -2,8 +2,10 @@ import { describe, test } from "vitest";
 import { ConversationList } from "./list.ts";
 import { conversation, item, message, ME, messageId, OTHER, ROOM, WORLD } from "./testing/harness.ts";
 
+const NOTHING = { messages: () => [], readSeqId: () => 0 };
+
 function listOf(...items: Parameters<typeof item>[]): ConversationList {
-  const list = new ConversationList(() => ME);
+  const list = new ConversationList(() => ME, NOTHING);
   for (const [headSeqId, more] of items) {
     list.apply({ type: "item", item: item(headSeqId, more) });
   }
@@ -79,7 +81,7 @@ describe("frames of groups", () => {
 
 describe("items", () => {
   test("pinned first, then the newest activity", ({ expect }) => {
-    const list = new ConversationList(() => ME);
+    const list = new ConversationList(() => ME, NOTHING);
     const named = (conversationId: string, createdAt: number, pinned = false) =>
       list.apply({
         type: "item",
@@ -104,7 +106,7 @@ describe("items", () => {
   });
 
   test("a conversation of one's own making, a new role, a recalled last message, a removal", ({ expect }) => {
-    const list = new ConversationList(() => ME);
+    const list = new ConversationList(() => ME, NOTHING);
     list.add(conversation(0, { ownerId: ME }));
     expect(list.item(ROOM)).toMatchObject({ role: 3, unreadCount: 0 });
     list.apply({ type: "frame", frame: { type: "role-updated", data: { conversationId: ROOM, role: 2 } } });

@@ -16,14 +16,28 @@ type Row = {
   item: ConversationItem | undefined;
 };
 
+/** What of a conversation may be known before it stands in the list. */
+export type KnownElsewhere = {
+  /** Messages that have been shown, ascending. */
+  messages(conversationId: string): readonly Message[];
+  /** How far this user has read; 0 when that is not known. */
+  readSeqId(conversationId: string): number;
+};
+
 export class ConversationList implements Store<readonly ConversationItem[]> {
   readonly #rows = new Map<string, Row>();
   readonly #listeners = new Set<() => void>();
   readonly #me: () => string | undefined;
+  readonly #known: KnownElsewhere;
   #sorted: readonly ConversationItem[] | undefined;
 
-  constructor(me: () => string | undefined) {
+  /**
+   * @param me this user, once known
+   * @param known what the core knows of a conversation that is new here
+   */
+  constructor(me: () => string | undefined, known: KnownElsewhere) {
     this.#me = me;
+    this.#known = known;
   }
 
   get = (): readonly ConversationItem[] => {
@@ -84,7 +98,7 @@ export class ConversationList implements Store<readonly ConversationItem[]> {
   read(conversationId: string, seqId: number): void {
     const row = this.#rows.get(conversationId);
     if (row !== undefined && seqId > row.readSeqId) {
-      row.readSeqId = Math.min(seqId, row.headSeqId);
+      row.readSeqId = seqId;
       this.#changed(row);
     }
   }
@@ -100,15 +114,17 @@ export class ConversationList implements Store<readonly ConversationItem[]> {
 
   #message(message: Message): void {
     const row = this.#rows.get(message.conversationId);
-    if (row === undefined || (row.lastMessage !== undefined && row.lastMessage.seqId >= message.seqId)) {
+    if (row === undefined) {
       return;
     }
-    row.lastMessage = message;
-    row.headSeqId = Math.max(row.headSeqId, message.seqId);
     if (message.senderId === this.#me()) {
       // Whoever writes has read what stands above.
       row.readSeqId = Math.max(row.readSeqId, message.seqId);
     }
+    if (row.lastMessage === undefined || row.lastMessage.seqId < message.seqId) {
+      row.lastMessage = message;
+    }
+    row.headSeqId = Math.max(row.headSeqId, message.seqId);
     this.#changed(row);
   }
 
@@ -173,13 +189,18 @@ export class ConversationList implements Store<readonly ConversationItem[]> {
     const oldLast = old?.lastMessage;
     const row: Row = {
       base: old?.base.peer === undefined ? base : { peer: old.base.peer, ...base },
-      headSeqId: Math.max(headSeqId, old?.headSeqId ?? 0),
+      headSeqId: Math.max(headSeqId, old?.headSeqId ?? 0, base.lastMessage?.seqId ?? 0),
       readSeqId: Math.max(base.readSeqId, old?.readSeqId ?? 0),
       lastMessage: (oldLast?.seqId ?? 0) > (base.lastMessage?.seqId ?? 0) ? oldLast : base.lastMessage,
       item: undefined,
     };
     this.#rows.set(conversationId, row);
     this.#changed(row);
+    if (old === undefined) {
+      // Frames about who comes and goes are sent over queues: messages may have been here before, and read on another device.
+      this.#known.messages(conversationId).forEach((message) => this.#message(message));
+      this.read(conversationId, this.#known.readSeqId(conversationId));
+    }
   }
 
   #remove(conversationId: string): void {
@@ -206,7 +227,8 @@ function itemOf(row: Row): ConversationItem {
     row.item = {
       ...base,
       conversation: { ...base.conversation, headSeqId },
-      readSeqId,
+      // What was read on another device may be on its way to this one.
+      readSeqId: Math.min(readSeqId, headSeqId),
       unreadCount: Math.max(0, headSeqId - readSeqId),
       ...(lastMessage === undefined ? {} : { lastMessage }),
     };

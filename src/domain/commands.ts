@@ -60,6 +60,8 @@ export type HistoryPage = {
   firstSeqId: number;
   /** Up to here every reader has been served; only where the log itself is read, not in a member's history. */
   deliveredSeqId?: number;
+  /** Of the conversation, with `deliveredSeqId`. */
+  version?: number;
 };
 
 /** Who of a conversation has read a message. Above 500 members only the counts. */

@@ -261,6 +261,7 @@ export function react(
   const { version } = next;
   const { conversationId } = core;
   const removed = wanted ? {} : { removedAt: now };
+  core.room.reacted(seqId);
   const change = core.commit(
     {
       state: next,

@@ -47,8 +47,8 @@ export class RoomCore {
     this.conversationId = conversationId;
     this.#random = random;
     this.room = new RoomContext(conversationId, store, limits, filter, now);
-    this.#delivery = new RoomDelivery(this.room);
     this.#outbox = new RoomOutbox(this.room);
+    this.#delivery = new RoomDelivery(this.room);
     if (this.#pending()) {
       // What the last incarnation did not finish: members may be waiting for it right now.
       this.#continue();
@@ -159,6 +159,7 @@ export class RoomCore {
       headSeqId,
       firstSeqId: counters.firstSeqId,
       deliveredSeqId: Math.max(counters.deliveredSeqId, this.#delivery.deliveredSeqId),
+      ...(this.state === undefined ? {} : { version: this.state.version }),
     };
   }
 
@@ -197,9 +198,14 @@ export class RoomCore {
 
   // ---- changes of anything but messages
 
-  /** Commits a change in one transaction; with `held` the caller writes the records through to SQL and says `settled`. */
+  /**
+   * Commits a change in one transaction; with `held` the caller writes the records through to SQL, with those of earlier changes
+   * that are not there yet, and says `settled`.
+   */
   commit(change: RoomCommit, now: number): { records: RoomRecord[]; outboxIds: number[] } {
     const room = this.room;
+    const gone = new Set(change.supersedes);
+    const behind = change.held ? this.#outbox.behind().filter((row) => !gone.has(row.id)) : [];
     const { records, heldIds, rows, replaced } = writeCommit(room, change, now);
     room.now = now;
     room.replaced(replaced);
@@ -214,7 +220,10 @@ export class RoomCore {
     this.#outbox.added(rows, change.held);
     this.#ensureAlarm();
     this.#outbox.tryPersist();
-    return { records, outboxIds: heldIds };
+    return {
+      records: [...behind.map((row) => JSON.parse(row.body) as RoomRecord), ...records],
+      outboxIds: [...behind.map((row) => row.id), ...heldIds],
+    };
   }
 
   /** Outbox rows that SQL or a consumer has. */

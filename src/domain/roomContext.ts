@@ -68,6 +68,8 @@ const MENTION_BYTES = 30;
 const REPLY_BYTES = 800;
 /** Rows kept in memory for rounds and batches; the log has the rest. */
 const RECENT_ROWS = 256;
+/** More than the messages that a pipeline carries to the cache. */
+const REACTED_KEPT = 1_000;
 /** Log rows looked at by one pruning. */
 const PRUNE_ROWS = 1_000;
 
@@ -87,6 +89,8 @@ export class RoomContext {
   /** Grows while confirmations fail; the retry time grows with it. */
   attempts = 0;
   effects: RoomEffect[] = [];
+  /** Sequences whose cached form is not to be shown any more, by the outbox row of the news that nobody was told of yet. */
+  readonly untold = new Map<number, number[]>();
   /** Changes that go to the readers of a big room, and typing. */
   readonly #changeBrake: ChangeBrake;
   readonly typingBrake = new ChangeBrake(TYPING_RATE);
@@ -99,6 +103,12 @@ export class RoomContext {
    * SQL confirms, and after a crash it is found again in the rows that SQL has not confirmed.
    */
   readonly #ownSeqIds = new Map<string, number>();
+  /** Messages that were reacted to in this life, the latest last. */
+  readonly #reacted = new Set<number>();
+  /** A message has changed in this life. */
+  #hasReplaced = false;
+  /** The head when this life began. */
+  readonly #wokeAt: number;
 
   constructor(conversationId: string, store: RoomStore, limits: RoomLimits, filter: ContentFilter, now: number) {
     this.conversationId = conversationId;
@@ -111,6 +121,7 @@ export class RoomContext {
     this.state = conversationId === WORLD_ROOM_ID ? worldState(conversationId, image.state) : image.state;
     this.counters = image.counters;
     this.headSeqId = image.headSeqId;
+    this.#wokeAt = image.headSeqId;
     this.headCreatedAt = image.headCreatedAt;
     this.hasOutbox = image.hasOutbox;
     this.#findOwn();
@@ -216,6 +227,7 @@ export class RoomContext {
 
   /** Rows that were changed just now: what is delivered or persisted from here on is the new content. */
   replaced(rows: readonly LogRow[]): void {
+    this.#hasReplaced ||= rows.length > 0;
     const first = this.#recent[0]?.message.seqId ?? Infinity;
     for (const row of rows) {
       const at = row.message.seqId - first;
@@ -226,12 +238,40 @@ export class RoomContext {
   }
 
   /** These messages as they are now: an effect may wait for its timer while one of them changes. */
-  asNow(messages: readonly StoredMessage[]): StoredMessage[] {
+  asNow(messages: StoredMessage[]): StoredMessage[] {
+    if (!this.#hasReplaced) {
+      return messages;
+    }
     const first = this.#recent[0]?.message.seqId ?? Infinity;
     return messages.map((message) => {
       const row = message.seqId >= first ? this.#recent[message.seqId - first] : this.store.message(message.seqId);
       return row?.message ?? message;
     });
+  }
+
+  /** Somebody has reacted to this message. */
+  reacted(seqId: number): void {
+    this.#reacted.delete(seqId);
+    this.#reacted.add(seqId);
+    if (this.#reacted.size > REACTED_KEPT) {
+      const [oldest] = this.#reacted;
+      this.#reacted.delete(oldest ?? 0);
+    }
+  }
+
+  /**
+   * Those of these messages that a cache may hold, as they are now. A cached message stands for all its readers, but reactions look
+   * different to each: a message with reactions is read from the log.
+   */
+  cacheable(messages: StoredMessage[]): StoredMessage[] {
+    const [first] = messages;
+    if (this.#reacted.size === 0 && (first === undefined || first.seqId > this.#wokeAt)) {
+      return this.asNow(messages);
+    }
+    // What was reacted to in this life is known; for earlier lives the store is asked, once after waking.
+    const before = messages.filter((message) => message.seqId <= this.#wokeAt).map((message) => message.seqId);
+    const found = before.length === 0 ? undefined : this.store.changes.reactions(before, "");
+    return this.asNow(messages).filter(({ seqId }) => !this.#reacted.has(seqId) && found?.has(seqId) !== true);
   }
 
   /** Rows after `from` up to `to`, from memory where they are there. */

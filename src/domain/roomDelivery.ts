@@ -5,6 +5,7 @@
 import type { ServerFrame } from "../protocol/frames.ts";
 import { HeldFrames } from "./heldFrames.ts";
 import type { StoredMessage, FanoutTask } from "./records.ts";
+import { cacheEffect } from "./roomCache.ts";
 import type { RoomContext } from "./roomContext.ts";
 import { DeliveryRounds, type Delivery } from "./rounds.ts";
 
@@ -389,8 +390,7 @@ export class RoomDelivery {
     this.#cacheFlight = { from, to, asked: presenceOf, behindSince: this.#behindSince, big: this.#big, again };
     this.#behindSince = 0;
     this.#retryCache = false;
-    const messages = room.hot(from, to).map((row) => row.message);
-    room.effects.push({ kind: "cache", headSeqId: to, messages, presenceOf });
+    room.effects.push(cacheEffect(room, from, to, presenceOf));
   }
 
   #members(): string[] {

@@ -8,7 +8,17 @@ export type TimerName = "patience" | "retry" | "gather" | "persist" | "fanout" |
 export type RoomEffect =
   | { kind: "deliver"; from: number; to: number; messages: StoredMessage[]; userIds: string[] }
   | { kind: "push"; userId: string; frames: ServerFrame[] }
-  | { kind: "cache"; headSeqId: number; messages: StoredMessage[]; presenceOf: string[] }
+  /**
+   * `version`: of the conversation, where SQL may not have it yet; with it `stale`, messages that go before the others come.
+   */
+  | {
+      kind: "cache";
+      headSeqId: number;
+      version?: number;
+      stale?: number[];
+      messages: StoredMessage[];
+      presenceOf: string[];
+    }
   | { kind: "persist"; batch: PersistBatch }
   | { kind: "publish"; rows: { topic: TopicName; body: string }[] }
   | { kind: "fanout"; task: FanoutTask }

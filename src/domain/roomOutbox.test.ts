@@ -279,6 +279,20 @@ describe("changes on their way to SQL", () => {
     expect(batches(room)[0]?.records.map(({ kind }) => kind)).toEqual(["conversation", "member", "member"]);
   });
 
+  it("take along what earlier ones left behind: a later version in SQL says that all before it is there", ({
+    expect,
+  }) => {
+    const room = MemoryRoom.group(["owner", "a", "b"]);
+    const kinds = (userId: string): string[] => {
+      const { records, outboxIds } = must(removeMember(room.core, actorOf("owner"), userId, room.now));
+      room.core.settled(userId === "b" ? outboxIds : [], room.now);
+      return records.map((record) => record.kind).filter((kind) => kind === "memberRemoved");
+    };
+    expect(kinds("a")).toEqual(["memberRemoved"]);
+    expect(kinds("b")).toEqual(["memberRemoved", "memberRemoved"]);
+    expect(room.store.outbox(100).filter((row) => row.topic === "gochat.messages.persist")).toEqual([]);
+  });
+
   it("are gone when the caller has said so, and nothing is armed for them", ({ expect }) => {
     const room = new MemoryRoom();
     const made = must(createConversation(room.core, { type: GROUP, memberIds: ["owner"] }, room.now));

@@ -3,9 +3,10 @@
  * until somebody confirmed them. Messages need no row: the `persisted` watermark is behind the head.
  */
 import type { ServerFrame } from "../protocol/frames.ts";
+import { staleSeqIds } from "./changeNotices.ts";
 import { utf8Bytes } from "./jsonSize.ts";
 import type { LogRow, OutboxRow } from "./ports.ts";
-import type { PersistBatch, RoomRecord, StoredMessage } from "./records.ts";
+import type { FanoutTask, PersistBatch, RoomRecord, StoredMessage } from "./records.ts";
 import { BATCH_BYTES, type RoomContext } from "./roomContext.ts";
 import type { OutboxDraft } from "./roomEffects.ts";
 
@@ -20,6 +21,7 @@ const OUTBOX_PAGE = 200;
 /** Of a batch, for changes that are not messages; the largest message (50 KB) fits beside them. */
 const CHANGES_BYTES = BATCH_BYTES / 2;
 const PERSIST_TOPIC = "gochat.messages.persist";
+const FANOUT_TOPIC = "gochat.tasks.fanout";
 
 export class RoomOutbox {
   readonly #room: RoomContext;
@@ -31,6 +33,9 @@ export class RoomOutbox {
 
   constructor(room: RoomContext) {
     this.#room = room;
+    if (room.hasOutbox) {
+      this.#noteUntold(room.store.findOutbox('"notice":'));
+    }
   }
 
   get retryMs(): number {
@@ -43,10 +48,26 @@ export class RoomOutbox {
       this.#sentAt.set(row.id, this.#room.now);
     }
     this.#room.hasOutbox ||= rows.length > 0;
+    this.#noteUntold(rows);
     this.#publish(rows);
     if (!held) {
       this.#unsent.push(...rows.filter((row) => row.topic === PERSIST_TOPIC));
     }
+  }
+
+  /**
+   * Rows that SQL does not have yet, oldest first, as many as fit. Whoever writes a later change through takes them along: its
+   * version in SQL says that everything before it is there, a removal for example.
+   */
+  behind(): OutboxRow[] {
+    if (!this.#room.hasOutbox) {
+      return [];
+    }
+    let bytes = 0;
+    return this.#room.store.outbox(OUTBOX_PAGE).filter((row) => {
+      bytes += row.topic === PERSIST_TOPIC ? utf8Bytes(row.body) : 0;
+      return row.topic === PERSIST_TOPIC && bytes <= CHANGES_BYTES;
+    });
   }
 
   /** Inside the store's transaction. */
@@ -63,6 +84,7 @@ export class RoomOutbox {
       this.#unsent = this.#unsent.filter((row) => !gone.has(row.id));
       for (const id of gone) {
         this.#sentAt.delete(id);
+        this.#room.untold.delete(id);
       }
     }
   }
@@ -164,6 +186,15 @@ export class RoomOutbox {
     }
   }
 
+  #noteUntold(rows: readonly OutboxRow[]): void {
+    for (const row of rows) {
+      const { notice } = row.topic === FANOUT_TOPIC ? (JSON.parse(row.body) as FanoutTask) : {};
+      if (notice !== undefined) {
+        this.#room.untold.set(row.id, staleSeqIds(notice));
+      }
+    }
+  }
+
   #publish(rows: readonly OutboxRow[]): void {
     const events = rows.filter((row) => row.topic !== PERSIST_TOPIC);
     if (events.length > 0) {
@@ -185,7 +216,7 @@ export function outboxRow(
     return { record, row: { id: logId, topic: PERSIST_TOPIC, body: JSON.stringify(record), held } };
   }
   if (draft.kind === "task") {
-    return { row: { id: logId, topic: "gochat.tasks.fanout", body: JSON.stringify(draft.task(logId)), held: false } };
+    return { row: { id: logId, topic: FANOUT_TOPIC, body: JSON.stringify(draft.task(logId)), held: false } };
   }
   // The same id each time it is published: consumers are idempotent by it.
   const event = draft.event(`${conversationId}:${logId}`, Math.floor(now / 1000));

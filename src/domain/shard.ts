@@ -3,7 +3,7 @@
  * socket of their own get every window; a user's session is one call each, so it gets what has
  * gathered since its last answer. Holes are healed from the log by cursor.
  */
-import { tombstone } from "./messageRules.ts";
+import { AmendedForms } from "./amendedForms.ts";
 import type { StoredMessage } from "./records.ts";
 
 /** Source: DESIGN section 2. */
@@ -63,8 +63,7 @@ export class ShardCore {
   #cursor: number | undefined;
   /** Last sequence that was broadcast. */
   #sentSeqId = 0;
-  /** New forms of messages that changed lately; `null` for recalled ones. */
-  readonly #amended = new Map<number, StoredMessage | null>();
+  readonly #amended = new AmendedForms(SHARD_BACKLOG);
   #sessions = new Map<string, Session>();
   /** Sessions that wait for a call, in the order in which they fell behind: nobody is served twice before all. */
   #due: string[] = [];
@@ -183,23 +182,11 @@ export class ShardCore {
 
   /**
    * A message has changed: whoever comes back with a cursor gets the new form, also when the task with the message itself
-   * comes after this. `null`: it was recalled.
+   * comes after this. A number: it was recalled then, epoch milliseconds.
    */
-  amended(seqId: number, message: StoredMessage | null): void {
-    this.#amended.set(seqId, message);
-    if (this.#amended.size > SHARD_BACKLOG) {
-      const [oldest] = this.#amended.keys();
-      this.#amended.delete(oldest ?? 0);
-    }
-    this.#backlog = this.#backlog.map((known) => (known.seqId === seqId ? this.#newest(known) : known));
-  }
-
-  #newest(message: StoredMessage): StoredMessage {
-    const amended = this.#amended.get(message.seqId);
-    if (amended === null) {
-      return message.recalledAt === undefined ? tombstone(message, message.createdAt) : message;
-    }
-    return amended === undefined || (message.editedAt ?? 0) > (amended.editedAt ?? 0) ? message : amended;
+  amended(seqId: number, message: StoredMessage | number): void {
+    this.#amended.note(seqId, message);
+    this.#backlog = this.#backlog.map((known) => (known.seqId === seqId ? this.#amended.lastForm(known) : known));
   }
 
   /** Log rows after the asked cursor, or "failed": asked again after a while. */
@@ -290,7 +277,7 @@ export class ShardCore {
   #take(messages: readonly StoredMessage[]): void {
     for (const message of messages) {
       if (this.#cursor !== undefined && message.seqId === this.#cursor + 1) {
-        this.#backlog.push(this.#newest(message));
+        this.#backlog.push(this.#amended.lastForm(message));
         this.#cursor = message.seqId;
       }
     }

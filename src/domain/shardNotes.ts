@@ -8,15 +8,18 @@ export const NOTES_WINDOW_MS = 500;
 /** Reactions in one window; the longest known leave first. Their counts are absolute, so the next one mends them. */
 export const NOTES_LIMIT = 50;
 
-/** `key`: of two notes with the same key the later one is enough. */
-export type Note = { key: string; frame: string; isReaction: boolean };
+/** `key`: of two notes with the same key that of the higher `version` is enough; queues bring them in any order. */
+export type Note<Frame = string> = { key: string; version: number; frame: Frame; isReaction: boolean };
 
-export class ShardNotes {
-  #waiting = new Map<string, Note>();
+export class ShardNotes<Frame = string> {
+  #waiting = new Map<string, Note<Frame>>();
 
   /** True when a window begins with it: the caller takes it when its time has come. */
-  add(note: Note): boolean {
+  add(note: Note<Frame>): boolean {
     const begins = this.#waiting.size === 0;
+    if ((this.#waiting.get(note.key)?.version ?? -1) > note.version) {
+      return false;
+    }
     this.#waiting.delete(note.key);
     this.#waiting.set(note.key, note);
     const reactions = [...this.#waiting.values()].filter((one) => one.isReaction);
@@ -28,7 +31,7 @@ export class ShardNotes {
   }
 
   /** Everything that has gathered, in the order in which it last changed. */
-  take(): string[] {
+  take(): Frame[] {
     const frames = [...this.#waiting.values()].map((note) => note.frame);
     this.#waiting = new Map();
     return frames;

@@ -3,6 +3,8 @@ import { createRoute } from "@hono/zod-openapi";
 import { coalesced } from "../cache/coalesced.ts";
 import { DIRECT, GROUP, WORLD_ROOM_ID } from "../domain/records.ts";
 import { readHeads } from "../objects/sync.ts";
+import { asRoomsSay } from "../objects/syncMembers.ts";
+import { readVersions } from "../objects/syncUpdated.ts";
 import { directConversationId, newGroupId } from "../platform/ids.ts";
 import { err, ok, type Result } from "../protocol/errors.ts";
 import type { ServerFrame } from "../protocol/frames.ts";
@@ -72,14 +74,18 @@ conversations.openapi(
     }
     const { items, nextCursor, degraded } = page.value;
     const here = await seenBy(services, actor.userId);
-    // Heads, last messages and peers: one pipeline.
+    // Heads, versions, last messages and peers: one pipeline.
     const cache = coalesced(services.cache);
-    const [heads, newest, peers] = await Promise.all([
+    const ids = items.map((item) => item.conversation.conversationId);
+    const [heads, versions, newest, peers] = await Promise.all([
       readHeads(services.env, cache, items, here.heads),
+      readVersions(cache, ids),
       newestInCache({ cache }, items),
       peersOf({ ...sources, cache }, actor.userId, items),
     ]);
-    const fresh = await withNewest(services, items, heads, newest);
+    // The last message of the cache is not for who has been removed, though SQL does not know it yet.
+    const now = await asRoomsSay(services.env, actor, items, versions);
+    const fresh = await withNewest(services, now.items, heads, newest);
     const presented = fresh.map((item) => presentItem(item, actor.userId, here, peers));
     conversationLoad.observeMs(services.clock.now() - began);
     return c.json({ items: presented, nextCursor, ...(degraded === undefined ? {} : { degraded }) }, 200);

@@ -1,9 +1,28 @@
 /** Pages of history that reach behind the room's log. */
 import type { HistoryPage } from "../domain/commands.ts";
 import type { SeenMessage, StoredMessage } from "../domain/records.ts";
+import type { Reaction } from "../protocol/things.ts";
 
 /** `before` and `after` are exclusive sequences; neither: the newest. */
 export type HistoryRange = { before?: number | undefined; after?: number | undefined; limit: number };
+
+/** What of `range` is behind the room's log, and so only in SQL; undefined when nothing is. */
+export function olderRange(page: HistoryPage, range: HistoryRange): HistoryRange | undefined {
+  const { before = Number.MAX_SAFE_INTEGER, after, limit } = range;
+  // Everything from here on is in the log.
+  const behind = Math.min(before, page.firstSeqId);
+  if (after !== undefined) {
+    return after + 1 >= behind ? undefined : { after, before: behind, limit };
+  }
+  const missing = limit - page.messages.length;
+  return missing <= 0 || behind <= 1 ? undefined : { before: behind, limit: missing };
+}
+
+/** The page with what SQL has of `olderRange`. */
+export function joinHistory(page: HistoryPage, range: HistoryRange, older: readonly StoredMessage[]): SeenMessage[] {
+  const rows = [...older, ...page.messages];
+  return range.after === undefined ? rows : rows.slice(0, range.limit);
+}
 
 /**
  * The room's page, completed from SQL where it reaches behind the log: what has left the log is in SQL.
@@ -15,21 +34,25 @@ export async function completeHistory(
   range: HistoryRange,
   older: (range: HistoryRange) => Promise<StoredMessage[]>,
 ): Promise<SeenMessage[]> {
-  const { before = Number.MAX_SAFE_INTEGER, after, limit } = range;
-  const logged = page.messages;
-  // Everything from here on is in the log.
-  const behind = Math.min(before, page.firstSeqId);
-  if (after !== undefined) {
-    if (after + 1 >= behind) {
-      return logged;
-    }
-    return [...(await older({ after, before: behind, limit })), ...logged].slice(0, limit);
-  }
-  const missing = limit - logged.length;
-  if (missing <= 0 || behind <= 1) {
-    return logged;
-  }
-  return [...(await older({ before: behind, limit: missing })), ...logged];
+  const missing = olderRange(page, range);
+  return missing === undefined ? page.messages : joinHistory(page, range, await older(missing));
+}
+
+/** The room gave its part of a page with reactions; of what SQL added these have still to be asked for. */
+export function withoutReactions(page: HistoryPage, rows: readonly SeenMessage[]): number[] {
+  return rows.filter((row) => row.seqId < page.firstSeqId && row.recalledAt === undefined).map((row) => row.seqId);
+}
+
+/** The rows with the reactions that the room answered for `withoutReactions`. */
+export function joinReactions(
+  page: HistoryPage,
+  rows: readonly SeenMessage[],
+  reactions: Readonly<Record<number, Reaction[]>>,
+): SeenMessage[] {
+  return rows.map((row) => {
+    const own = row.seqId < page.firstSeqId && row.recalledAt === undefined ? reactions[row.seqId] : undefined;
+    return own === undefined ? row : { ...row, reactions: own };
+  });
 }
 
 /** A query's bounds with its cursor in the place of the one that it continues. */

@@ -5,7 +5,7 @@ import { messageFor, type SeenMessage } from "../domain/records.ts";
 import { ConversationParams, MessageList, MessagesQuery } from "../protocol/rest.ts";
 import { Message, SendBody } from "../protocol/things.ts";
 import { fail, newRouter, type Ctx } from "./context.ts";
-import { completeHistory, nextOf, rangeOf, type HistoryRange } from "./history.ts";
+import { completeHistory, joinReactions, nextOf, rangeOf, withoutReactions, type HistoryRange } from "./history.ts";
 import { answer, body, refusals } from "./route.ts";
 import { signedIn } from "./signedIn.ts";
 
@@ -67,22 +67,17 @@ messages.openapi(
   },
 );
 
-/** The room gave its part of a page with reactions; it has those of what SQL added as well. */
+/** The room has the reactions of what SQL added as well. */
 async function withOlderReactions(
   c: Ctx,
   conversationId: string,
   page: HistoryPage,
   rows: SeenMessage[],
 ): Promise<SeenMessage[]> {
-  const older = rows.filter((row) => row.seqId < page.firstSeqId && row.recalledAt === undefined);
-  if (older.length === 0) {
+  const seqIds = withoutReactions(page, rows);
+  if (seqIds.length === 0) {
     return rows;
   }
-  const seqIds = older.map((row) => row.seqId);
   const found = await c.get("services").room(conversationId).reactions(c.get("viewer").actor, seqIds);
-  const reactions = found.ok ? found.value : {};
-  return rows.map((row) => {
-    const own = row.seqId < page.firstSeqId ? reactions[row.seqId] : undefined;
-    return own === undefined ? row : { ...row, reactions: own };
-  });
+  return joinReactions(page, rows, found.ok ? found.value : {});
 }

@@ -194,11 +194,11 @@ export class FanoutShard extends DurableObject<Env> implements ShardRpc {
 
   /** Edits, recalls and reactions: gathered for a window, then to every socket and every session. */
   async tell(notice: TellNotice): Promise<void> {
-    const { seqId, key, frame, message } = notice;
+    const { seqId, key, version, frame, message } = notice;
     if (message !== undefined) {
       this.#core.amended(seqId, message);
     }
-    if (this.#notes.add({ key, frame, isReaction: message === undefined })) {
+    if (this.#notes.add({ key, version, frame, isReaction: message === undefined })) {
       this.#told = this.#tellAfterWindow();
     }
     await this.#told;

@@ -1,6 +1,6 @@
 /** Takes changed messages out of the cache of a room's newest messages, before their change is answered. */
 import { CACHE_KEYS, type Cache } from "../cache/types.ts";
-import { seqIdOf } from "../domain/messageId.ts";
+import { changedSeqIds } from "../domain/changeNotices.ts";
 import type { RoomRecord } from "../domain/records.ts";
 
 /** A cache that hangs must not hold up a recall for longer; the fan-out's notice takes the entry out again. */
@@ -26,8 +26,8 @@ export class HotPurge {
 
   /** Comes back when the messages of these records are out, or the cache does not answer. Never throws. */
   async purge(records: readonly RoomRecord[]): Promise<void> {
-    const seqIds = new Set(records.flatMap(seqIdsOf));
-    if (seqIds.size === 0) {
+    const seqIds = changedSeqIds(records);
+    if (seqIds.length === 0) {
       return;
     }
     const done = this.#removeAll(seqIds, [...this.#inAir]);
@@ -38,7 +38,7 @@ export class HotPurge {
   }
 
   /** What is on its way may land in between: what it brought goes as well. */
-  async #removeAll(seqIds: ReadonlySet<number>, earlier: readonly Promise<unknown>[]): Promise<void> {
+  async #removeAll(seqIds: readonly number[], earlier: readonly Promise<unknown>[]): Promise<void> {
     await this.#remove(seqIds);
     if (earlier.length > 0) {
       await Promise.allSettled(earlier);
@@ -46,24 +46,11 @@ export class HotPurge {
     }
   }
 
-  async #remove(seqIds: ReadonlySet<number>): Promise<void> {
+  async #remove(seqIds: readonly number[]): Promise<void> {
     try {
-      await this.#cache.pipeline([...seqIds].map((seqId) => ["ZREMRANGEBYSCORE", this.#key, seqId, seqId]));
+      await this.#cache.pipeline(seqIds.map((seqId) => ["ZREMRANGEBYSCORE", this.#key, seqId, seqId]));
     } catch {
       // The notice to the readers does it again, until the cache answers.
     }
-  }
-}
-
-function seqIdsOf(record: RoomRecord): number[] {
-  switch (record.kind) {
-    case "message":
-      return [record.message.seqId];
-    case "reaction":
-      return [seqIdOf(record.messageId)];
-    case "previews":
-      return record.seqIds;
-    default:
-      return [];
   }
 }

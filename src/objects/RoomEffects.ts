@@ -147,12 +147,18 @@ export class RoomEffects {
     const id = this.#parts.core.conversationId;
     // A slow pipeline of an earlier life of this room may land after one of this life.
     const commands: CacheCommand[] = [["SETMAX", CACHE_KEYS.headSeqId(id), String(effect.headSeqId)]];
-    if (effect.messages.length > 0) {
+    if (effect.version !== undefined) {
+      const key = CACHE_KEYS.hotMessages(id);
+      const gone = (effect.stale ?? []).map((seqId): CacheCommand => ["ZREMRANGEBYSCORE", key, seqId, seqId]);
+      commands.push(["SETMAX", CACHE_KEYS.version(id), String(effect.version)], ...gone);
+    }
+    const messages = this.#parts.core.room.cacheable(effect.messages);
+    if (messages.length > 0) {
       commands.push([
         "ZADD",
         CACHE_KEYS.hotMessages(id),
         settingsOf(this.#parts.env).limits.hotMessages,
-        ...this.#parts.core.room.asNow(effect.messages).flatMap((message) => [message.seqId, JSON.stringify(message)]),
+        ...messages.flatMap((message) => [message.seqId, JSON.stringify(message)]),
       ]);
     }
     const asked = effect.presenceOf;

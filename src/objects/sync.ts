@@ -7,7 +7,20 @@ import { CACHE_KEYS, type Cache } from "../cache/types.ts";
 import type { Actor } from "../domain/commands.ts";
 import { jsonBytes } from "../domain/jsonSize.ts";
 import { messageFor, WORLD, type SeenMessage } from "../domain/records.ts";
+import {
+  changesUpTo,
+  followsOn,
+  hasChanges,
+  hotRanks,
+  isNews,
+  knownHead,
+  startOf,
+  SYNC_MESSAGES,
+  withoutThese,
+  type Standing,
+} from "../domain/syncPlan.ts";
 import type { Later } from "../cache/lastKnown.ts";
+import { completeHistory, joinReactions, withoutReactions, type HistoryRange } from "../http/history.ts";
 import { conversationPage } from "../http/lists.ts";
 import { peersOf, presentItem, withNewest, type SeenBy } from "../http/views.ts";
 import { systemClock } from "../platform/clock.ts";
@@ -17,13 +30,12 @@ import type { SyncRequest, SyncResult } from "../protocol/frames.ts";
 import type { SyncedConversation } from "../protocol/things.ts";
 import { repositories } from "../repo/index.ts";
 import type { ConversationItem } from "../repo/types.ts";
+import { asRoomsSay } from "./syncMembers.ts";
 import { furtherUnlisted, unlistedOf } from "./syncUnlisted.ts";
 import { readVersions, updatedSince, updatedWithinBytes } from "./syncUpdated.ts";
 
 /** Conversations in one answer. */
 const PAGE = 100;
-/** Messages after each known head. Source: WIRE, `sync`. */
-const MESSAGES = 50;
 /**
  * JSON of all messages in one answer; the rest is left to `hasMore`. Well below the bytes at which a socket counts as slow
  * (`SLOW_READER_BYTES`): else the first frame behind a long answer would close it, and the client would come back for the same.
@@ -32,24 +44,16 @@ const MESSAGES_BYTES = 512 * 1024;
 /** Rooms asked at one time when the cache does not know them. */
 const SLICE = 50;
 
-type Known = { seqId: number; version: number };
-
-function knownOf(request: SyncRequest, conversationId: string): Known | undefined {
-  const head = request.heads[conversationId];
-  if (head === undefined) {
-    return undefined;
-  }
-  return typeof head === "number"
-    ? { seqId: head, version: Number.MAX_SAFE_INTEGER }
-    : { seqId: head.seqId, version: head.version ?? Number.MAX_SAFE_INTEGER };
-}
-
-/** Heads of conversations: from the cache, else from the rooms, never older than SQL's. */
+/**
+ * Heads of conversations: from the cache, else from the rooms, never older than SQL's.
+ * @param versions takes the versions of conversations whose rooms were asked: a cache that was emptied has lost them
+ */
 export async function readHeads(
   env: Env,
   cache: Cache,
   items: readonly { conversation: { conversationId: string }; headSeqId: number }[],
   seen: ReadonlyMap<string, number> = new Map(),
+  versions: Map<string, number> = new Map(),
 ): Promise<Map<string, number>> {
   const ids = items.map((item) => item.conversation.conversationId);
   const heads = new Map<string, number>();
@@ -72,8 +76,9 @@ export async function readHeads(
   for (let at = 0; at < cold.length; at += SLICE) {
     await Promise.all(
       cold.slice(at, at + SLICE).map(async (id) => {
-        const { headSeqId } = await roomOf(env, id).readLog(0, 0);
+        const { headSeqId, version = 0 } = await roomOf(env, id).readLog(0, 0);
         heads.set(id, Math.max(heads.get(id) ?? 0, headSeqId));
+        versions.set(id, version);
       }),
     );
   }
@@ -104,53 +109,81 @@ export async function buildSync(
     request.cursor === undefined || further !== undefined
       ? await unlistedOf(env, actor, request, page.value, further?.after)
       : { items: [], removed: [], nextCursor: null };
-  const items = [...page.value.items, ...unlisted.items];
-  const ids = items.map((item) => item.conversation.conversationId);
-  const [heads, versions] = await Promise.all([readHeads(env, cache, items, here.heads), readVersions(cache, ids)]);
-  const isNewer = ({ conversation }: ConversationItem, known: Known): boolean =>
-    Math.max(conversation.version, versions.get(conversation.conversationId) ?? 0) > known.version;
-  const changed = items.filter((item) => {
-    const known = knownOf(request, item.conversation.conversationId);
-    const head = heads.get(item.conversation.conversationId) ?? item.headSeqId;
-    return known === undefined || head > known.seqId || isNewer(item, known);
+  const listed = [...page.value.items, ...unlisted.items];
+  const ids = listed.map((item) => item.conversation.conversationId);
+  const roomVersions = new Map<string, number>();
+  const [heads, cachedVersions] = await Promise.all([
+    readHeads(env, cache, listed, here.heads, roomVersions),
+    readVersions(cache, ids),
+  ]);
+  const versions = new Map(cachedVersions);
+  for (const [id, version] of roomVersions) {
+    versions.set(id, Math.max(version, versions.get(id) ?? 0));
+  }
+  const { items, removed } = await asRoomsSay(env, actor, listed, versions);
+  const standingOf = ({
+    conversation: { conversationId: id, type, version },
+    ...item
+  }: ConversationItem): Standing => ({
+    headSeqId: Math.max(item.headSeqId, heads.get(id) ?? 0),
+    version: Math.max(version, versions.get(id) ?? 0),
+    readSeqId: type === WORLD ? here.worldReadSeqId : Math.max(item.readSeqId, here.reads.get(id) ?? 0),
   });
-  const atHeads = changed.map((item) => ({
-    ...item,
-    headSeqId: Math.max(item.headSeqId, heads.get(item.conversation.conversationId) ?? 0),
-  }));
-  const after = new Map(atHeads.map((item) => [item.conversation.conversationId, afterOf(request, item)]));
+  const changed = items.filter((item) =>
+    isNews(knownHead(request, item.conversation.conversationId), standingOf(item)),
+  );
+  const atHeads = changed.map((item) => ({ ...item, headSeqId: standingOf(item).headSeqId }));
+  const after = new Map(
+    atHeads.map(({ conversation: { conversationId: id, type }, headSeqId }) => [
+      id,
+      startOf(knownHead(request, id), type, headSeqId),
+    ]),
+  );
   const [peers, fresh, hot] = await Promise.all([
     peersOf(sources, actor.userId, changed),
     withNewest({ cache, room: (id) => roomOf(env, id) }, changed, heads),
     hotMessages(cache, atHeads, after),
   ]);
   const conversations = await Promise.all(
-    fresh.map(async (item): Promise<SyncedConversation> => {
+    fresh.map(async (item): Promise<SyncedConversation[]> => {
       const id = item.conversation.conversationId;
       const from = after.get(id) ?? 0;
-      const messages = item.headSeqId > from ? (hot.get(id) ?? (await logged(env, actor, id, from))) : [];
-      const known = knownOf(request, id);
-      const updated =
-        known !== undefined && isNewer(item, known) ? await updatedSince(env, actor, id, known.version, from) : [];
+      const standing = standingOf(item);
+      const known = knownHead(request, id);
+      const isChanged = hasChanges(known, standing);
+      // Where its room is asked for changes the log is as near, and newer than the cache.
+      const cached = item.headSeqId > from && !isChanged ? hot.get(id) : undefined;
+      const changes = isChanged ? await updatedSince(env, actor, id, known.version) : [];
+      const messages = item.headSeqId > from ? (cached ?? (await logged(env, actor, id, from))) : [];
+      const upTo = changesUpTo(standing, cachedVersions.get(id) ?? 0, cached !== undefined);
+      if (messages === undefined || changes === undefined) {
+        // Removed while this was read: a version without its changes would hide them for good, should they come back.
+        removed.push(id);
+        return [];
+      }
+      const updated = withoutThese(changes, messages);
       const newest = messages.at(-1);
       const reached = newest?.seqId ?? from;
       // What came while this was read counts in all of it, or in none.
       const isLast = newest !== undefined && reached > (item.lastMessage?.seqId ?? 0);
-      const headSeqId = Math.max(item.headSeqId, newest?.seqId ?? 0);
+      const headSeqId = Math.max(item.headSeqId, newest?.seqId ?? 0, item.lastMessage?.seqId ?? 0);
       const own = messages.findLast((message) => message.senderId === actor.userId)?.seqId ?? 0;
       const readSeqId = Math.max(item.readSeqId, own);
       const shown = { ...item, headSeqId, readSeqId, ...(isLast ? { lastMessage: newest } : {}) };
-      return {
-        ...presentItem(shown, actor.userId, here, peers),
-        messages: messages.map((message) => messageFor(message, actor.userId)),
-        hasMore: reached < headSeqId,
-        updated: updated.map((message) => messageFor(message, actor.userId)),
-      };
+      return [
+        {
+          ...presentItem(shown, actor.userId, here, peers),
+          messages: messages.map((message) => messageFor(message, actor.userId)),
+          hasMore: reached < headSeqId,
+          ...(upTo === item.conversation.version ? {} : { changesUpTo: upTo }),
+          updated: updated.map((message) => messageFor(message, actor.userId)),
+        },
+      ];
     }),
   );
   return ok({
-    conversations: withinBytes(conversations),
-    removed: unlisted.removed,
+    conversations: withinBytes(conversations.flat()),
+    removed: [...unlisted.removed, ...removed],
     nextCursor: unlisted.nextCursor ?? page.value.nextCursor,
     serverTime: systemClock.now(),
     ...(degraded === undefined ? {} : { degraded }),
@@ -167,12 +200,6 @@ function withinBytes(conversations: readonly SyncedConversation[]): SyncedConver
     });
     return end < 0 ? synced : { ...synced, messages: synced.messages.slice(0, end), hasMore: true };
   });
-}
-
-/** What the client has of a conversation; of the world, whose beginning is of no use to who never was there, all but the newest. */
-function afterOf(request: SyncRequest, item: ConversationItem): number {
-  const unknown = item.conversation.type === WORLD ? Math.max(0, item.headSeqId - MESSAGES) : 0;
-  return knownOf(request, item.conversation.conversationId)?.seqId ?? unknown;
 }
 
 /** The first messages after each `after`, by conversation, with one pipeline; left out where the cache does not have them without a hole. */
@@ -192,12 +219,7 @@ async function hotMessages(
   try {
     const replies = await cache.pipeline(
       // Ranks from the end, where the head is.
-      behind.map(({ id, from, headSeqId }) => [
-        "ZRANGE",
-        CACHE_KEYS.hotMessages(id),
-        from - headSeqId,
-        Math.min(-1, from - headSeqId + MESSAGES - 1),
-      ]),
+      behind.map(({ id, from, headSeqId }) => ["ZRANGE", CACHE_KEYS.hotMessages(id), ...hotRanks(from, headSeqId)]),
     );
     for (const [index, { id, from }] of behind.entries()) {
       const reply = replies[index];
@@ -205,7 +227,7 @@ async function hotMessages(
       const rows = (Array.isArray(reply) ? reply : [])
         .filter((text) => text !== null)
         .map((text) => JSON.parse(text) as SeenMessage);
-      if (rows.length > 0 && rows.every((message, n) => message.seqId === from + 1 + n)) {
+      if (followsOn(rows, from)) {
         found.set(id, rows);
       }
     }
@@ -215,11 +237,22 @@ async function hotMessages(
   return found;
 }
 
-/** The first messages after `after`, from the room's log, or from SQL when they have left it. */
-async function logged(env: Env, actor: Actor, conversationId: string, after: number): Promise<SeenMessage[]> {
-  const page = await roomOf(env, conversationId).history(actor, { after, limit: MESSAGES });
-  if (page.ok && page.value.firstSeqId <= after + 1) {
-    return page.value.messages;
+/** The first messages after `after`, from the room's log, or from SQL when they have left it; undefined for who is no member. */
+async function logged(
+  env: Env,
+  actor: Actor,
+  conversationId: string,
+  after: number,
+): Promise<SeenMessage[] | undefined> {
+  const room = roomOf(env, conversationId);
+  const range = { after, limit: SYNC_MESSAGES };
+  const page = await room.history(actor, range);
+  if (!page.ok) {
+    return undefined;
   }
-  return page.ok ? repositories(env).conversations.messages(conversationId, { after, limit: MESSAGES }) : [];
+  const older = (missing: HistoryRange) => repositories(env).conversations.messages(conversationId, missing);
+  const rows = await completeHistory(page.value, range, older);
+  const seqIds = withoutReactions(page.value, rows);
+  const reactions = seqIds.length === 0 ? undefined : await room.reactions(actor, seqIds);
+  return reactions?.ok === true ? joinReactions(page.value, rows, reactions.value) : rows;
 }

@@ -1,16 +1,14 @@
 /** The part of `sync` about conversations that the client names and its list does not hold: is somebody still their member? */
 import { isOutage } from "../cache/lastKnown.ts";
 import type { Actor } from "../domain/commands.ts";
-import { roomOf } from "../platform/stubs.ts";
 import type { SyncRequest } from "../protocol/frames.ts";
 import { decodeCursor, encodeCursor } from "../repo/cursor.ts";
 import { repositories } from "../repo/index.ts";
 import type { ConversationItem } from "../repo/types.ts";
+import { askRooms } from "./syncMembers.ts";
 
 /** Rooms asked for one page; the others come with the next ones. */
 const ASKED_ROOMS = 100;
-/** Rooms asked at one time. */
-const SLICE = 50;
 /** First part of the cursor of such a page; then the last id that was asked for, and where the list goes on ("": nowhere). */
 const MARK = "unlisted";
 
@@ -38,27 +36,14 @@ export async function unlistedOf(
 ): Promise<{ items: ConversationItem[]; removed: string[]; nextCursor: string | null }> {
   const here = new Set(listed.items.map((item) => item.conversation.conversationId));
   const named = Object.keys(request.heads).filter((id) => !here.has(id) && id > after);
-  const items: ConversationItem[] = [];
-  const removed: string[] = [];
   if (named.length === 0) {
-    return { items, removed, nextCursor: null };
+    return { items: [], removed: [], nextCursor: null };
   }
   // Those that SQL has come with another page of the list.
   const mine = listed.degraded ? new Set<string>() : await inSql(env, actor, named);
   const doubtful = named.filter((id) => !mine.has(id)).toSorted();
   const asked = doubtful.slice(0, ASKED_ROOMS);
-  for (let at = 0; at < asked.length; at += SLICE) {
-    await Promise.all(
-      asked.slice(at, at + SLICE).map(async (id) => {
-        const view = await roomOf(env, id).view(actor);
-        if (view.ok) {
-          items.push({ ...view.value, lastMessage: null, muted: false, pinned: false });
-        } else {
-          removed.push(id);
-        }
-      }),
-    );
-  }
+  const { items, removed } = await askRooms(env, actor, asked);
   const isMore = doubtful.length > asked.length;
   const nextCursor = isMore ? encodeCursor([MARK, asked.at(-1) ?? "", listed.nextCursor ?? ""]) : null;
   return { items, removed, nextCursor };

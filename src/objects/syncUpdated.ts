@@ -31,18 +31,20 @@ export async function readVersions(cache: Cache, conversationIds: readonly strin
   }
 }
 
-/** Messages up to `upTo` that changed after `version`, as they are now; those that have left the log come from SQL. */
+/**
+ * Messages that changed after `version`, as they are now; those that have left the log come from SQL. Also such as the client does
+ * not have yet: they may be on their way to it in the form that they had before. Undefined for who is no member.
+ */
 export async function updatedSince(
   env: Env,
   actor: Actor,
   conversationId: string,
   version: number,
-  upTo: number,
-): Promise<SeenMessage[]> {
+): Promise<SeenMessage[] | undefined> {
   const room = roomOf(env, conversationId);
-  const found = await room.changedSince(actor, version, upTo, UPDATED);
+  const found = await room.changedSince(actor, version, Number.MAX_SAFE_INTEGER, UPDATED);
   if (!found.ok || found.value.older.length === 0) {
-    return found.ok ? found.value.messages : [];
+    return found.ok ? found.value.messages : undefined;
   }
   const { messages, older } = found.value;
   const [rows, reactions] = await Promise.all([

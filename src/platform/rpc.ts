@@ -239,10 +239,16 @@ export interface ShardRpc {
 }
 
 /**
- * Frame of a changed message. `key`: of two notices with the same key the later one is enough. `message`: its new form,
- * `null` when it was recalled; absent when only a reaction came or went.
+ * Frame of a changed message. `key`: of two notices with the same key that of the higher `version` is enough. `message`: its new form,
+ * when it was recalled the time of that; absent when only a reaction came or went.
  */
-export type TellNotice = { seqId: number; key: string; frame: string; message?: StoredMessage | null };
+export type TellNotice = {
+  seqId: number;
+  version: number;
+  key: string;
+  frame: string;
+  message?: StoredMessage | number;
+};
 
 /** Commands of the cache, the dialect of Redis, as much as we use of it; SETMAX and DELIF are scripts there. */
 export type CacheCommand =

@@ -33,9 +33,15 @@ export const FrameId = z
   .max(FRAME_ID_LIMIT)
   .refine((text) => text.isWellFormed(), { error: "must be well-formed Unicode" });
 
-/** What the client knows of each conversation: the last sequence, and the version for changes of known messages. */
+/**
+ * What the client knows of each conversation: the last sequence, the version for changes of known messages, and how far its user has
+ * read, for what they read on another device.
+ */
 export const Heads = z
-  .record(ConversationId, z.union([SeqId, z.object({ seqId: SeqId, version: Count.optional() })]))
+  .record(
+    ConversationId,
+    z.union([SeqId, z.object({ seqId: SeqId, version: Count.optional(), readSeqId: SeqId.optional() })]),
+  )
   .refine((heads) => Object.keys(heads).length <= HEADS_LIMIT, { error: `at most ${HEADS_LIMIT} conversations` })
   .meta({ maxProperties: HEADS_LIMIT });
 export type Heads = z.infer<typeof Heads>;

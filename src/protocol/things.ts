@@ -242,6 +242,9 @@ export type ListItem = z.infer<typeof ListItem>;
 export const SyncedConversation = ListItem.extend({
   messages: z.array(Message).meta({ description: `At most ${SYNC_MESSAGES_LIMIT} after the known head, ascending` }),
   hasMore: z.boolean().meta({ description: "There are more: page with `after`" }),
+  changesUpTo: Count.optional().meta({
+    description: "Version up to which changes are in this answer, where it is not that of the conversation",
+  }),
   updated: z.array(Message).meta({ description: "Known messages that changed since the known version" }),
 }).meta({ id: "SyncedConversation", description: "What a client missed of one conversation" });
 export type SyncedConversation = z.infer<typeof SyncedConversation>;

@@ -2,7 +2,9 @@
  * `gochat.tasks.fanout`: the messages of one window of a big room, to its shards (the world) or to
  * its online members in batches (large groups). The room hears how far everybody has been served.
  */
-import { WORLD, type FanoutTask } from "../domain/records.ts";
+import { inLastForm, isHeldUp } from "../domain/changeNotices.ts";
+import { WORLD, type FanoutTask, type StoredMessage } from "../domain/records.ts";
+import { systemClock } from "../platform/clock.ts";
 import { messagesFrame } from "../platform/frameText.ts";
 import { roomOf, sessionOf } from "../platform/stubs.ts";
 import { describeError, log } from "../telemetry/log.ts";
@@ -42,16 +44,20 @@ async function run(message: Message<FanoutTask>, env: Env, later: Later): Promis
   const task = message.body;
   try {
     if (task.notice !== undefined) {
-      await tellChange(task, task.notice, env, later);
-    } else if (task.type === WORLD) {
-      const { fromSeqId, toSeqId, messages } = task;
+      await tellChange(task, task.notice, env, later, deadNext(TOPIC, message));
+      message.ack();
+      return;
+    }
+    const messages = await asNow(task, message.attempts, env);
+    if (task.type === WORLD) {
+      const { fromSeqId, toSeqId } = task;
       await Promise.all(
         shardsOf(task.conversationId, env).map((shard) => shard.push({ fromSeqId, toSeqId, messages })),
       );
       // Not waited for: one slow reader would hold up every other room's tasks.
       later(confirmServed(task, env));
     } else {
-      const unreached = await toMembers(task, env);
+      const unreached = await toMembers(task, messages, env);
       if (unreached > 0 && !deadNext(TOPIC, message)) {
         // The others get it again with them, and drop it: what has to be repeated is not known outside of this call.
         throw new Error(`${unreached} members were not reached`);
@@ -73,6 +79,16 @@ async function run(message: Message<FanoutTask>, env: Env, later: Later): Promis
   }
 }
 
+/** A task that was held up may carry what was edited or recalled since: then the messages are read from the log. */
+async function asNow(task: FanoutTask, attempts: number, env: Env): Promise<StoredMessage[]> {
+  const { conversationId, messages } = task;
+  if (!isHeldUp(task, attempts, systemClock.now())) {
+    return messages;
+  }
+  const page = await roomOf(env, conversationId).readLog(task.fromSeqId - 1, messages.length);
+  return inLastForm(messages, page.messages);
+}
+
 /** A shard holds what it was pushed in memory until its readers have it: only then is the room told. */
 async function confirmServed(task: FanoutTask, env: Env): Promise<void> {
   try {
@@ -89,9 +105,9 @@ async function confirmServed(task: FanoutTask, env: Env): Promise<void> {
 }
 
 /** To the members who are online, page by page; answers how many of them could not be reached. */
-async function toMembers(task: FanoutTask, env: Env): Promise<number> {
+async function toMembers(task: FanoutTask, messages: readonly StoredMessage[], env: Env): Promise<number> {
   // The same to all, senders too: their other devices may have been told an older head.
-  const frames = [messagesFrame(task.messages, true)];
+  const frames = [messagesFrame(messages, true)];
   let unreached = 0;
   await forOnlineMembers(env, task.conversationId, async (userId) => {
     unreached += (await toMember(task, env, userId, frames)) ? 0 : 1;

@@ -1,4 +1,5 @@
 /** `gochat.message-events`: receipts to the senders in the range, failures to the sender. */
+import { olderReceiptsUpTo, RECEIPT_SENDERS, receiptsAfter, receiptSenders } from "../domain/receipts.ts";
 import { repositories } from "../repo/index.ts";
 import { roomOf, sessionOf } from "../platform/stubs.ts";
 import { err, ERROR_NAMES, ERRORS } from "../protocol/errors.ts";
@@ -7,11 +8,6 @@ import type { EventHandler } from "./events.ts";
 import { pushTo } from "./push.ts";
 
 type Event = EventOf<"gochat.message-events">;
-
-/** Messages looked at for their senders; a longer range is older than anybody waits for. */
-const RECEIPT_RANGE = 10_000;
-/** Senders told of one reader, the latest first: each is a call, and a big group has many readers. */
-const RECEIPT_SENDERS = 500;
 
 export const onMessageEvent: EventHandler<"gochat.message-events"> = async (event, env) => {
   const conversationId = event.conversation_id ?? "";
@@ -48,17 +44,14 @@ async function receipts(
 ): Promise<void> {
   const userId = event.user_id ?? "";
   const { from_seq: from, to_seq: to } = event.payload;
-  const after = Math.max(from, to - RECEIPT_RANGE);
-  const { userIds, firstSeqId } = await roomOf(env, conversationId).senders(after, to, RECEIPT_SENDERS);
-  const senders = new Set(userIds);
-  if (after + 1 < firstSeqId && senders.size < RECEIPT_SENDERS) {
-    const end = Math.min(to, firstSeqId - 1);
-    const earlier = await repositories(env).messages.senders(conversationId, after, end, RECEIPT_SENDERS);
-    earlier.slice(0, RECEIPT_SENDERS - senders.size).forEach((sender) => senders.add(sender));
-  }
-  senders.delete(userId);
+  const after = receiptsAfter(from, to);
+  const logged = await roomOf(env, conversationId).senders(after, to, RECEIPT_SENDERS);
+  const end = olderReceiptsUpTo(after, to, logged);
+  const older =
+    end === undefined ? [] : await repositories(env).messages.senders(conversationId, after, end, RECEIPT_SENDERS);
+  const senders = receiptSenders(userId, logged.userIds, older);
   const data = { conversationId, userId, readSeqId: to };
-  await pushTo(env, [...senders], [{ type: "message-read-receipt", data }]);
+  await pushTo(env, senders, [{ type: "message-read-receipt", data }]);
 }
 
 /** A send that was taken onto the bus and did not reach its room. */

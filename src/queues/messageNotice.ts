@@ -4,10 +4,10 @@
  */
 import { CACHE_KEYS, type CacheCommand } from "../cache/types.ts";
 import { cacheOf } from "../cache/index.ts";
-import { messageFor, WORLD, type FanoutTask, type MessageNotice, type StoredMessage } from "../domain/records.ts";
+import { needsMessage, staleSeqIds, tellingOf } from "../domain/changeNotices.ts";
+import { WORLD, type FanoutTask, type MessageNotice } from "../domain/records.ts";
 import { roomOf, sessionOf } from "../platform/stubs.ts";
 import type { TellNotice } from "../platform/rpc.ts";
-import type { ServerFrame } from "../protocol/frames.ts";
 import { describeError, log } from "../telemetry/log.ts";
 import { forOnlineMembers } from "./online.ts";
 import { shardsOf } from "./shards.ts";
@@ -15,10 +15,21 @@ import { shardsOf } from "./shards.ts";
 /** Goes on after the batch has been answered. */
 type Later = (work: Promise<void>) => void;
 
-export async function tellChange(task: FanoutTask, notice: MessageNotice, env: Env, later: Later): Promise<void> {
+/**
+ * @param isLastTry the queue gives the task up after this
+ * @throws Error when a member was not reached and the queue tries again: a recalled text must not stay before somebody's eyes
+ *   because one call failed. The others are told again, which changes nothing for them
+ */
+export async function tellChange(
+  task: FanoutTask,
+  notice: MessageNotice,
+  env: Env,
+  later: Later,
+  isLastTry: boolean,
+): Promise<void> {
   const { conversationId } = task;
   const isCached = await intoCache(conversationId, notice, env);
-  const told = await tellingOf(conversationId, notice, env);
+  const told = await tellingNow(conversationId, notice, env);
   if (told === undefined) {
     await settle(task, isCached, env);
     return;
@@ -28,7 +39,17 @@ export async function tellChange(task: FanoutTask, notice: MessageNotice, env: E
     later(toShards(task, told, isCached, env));
     return;
   }
-  await forOnlineMembers(env, conversationId, (userId) => toMember(conversationId, env, userId, told.frame));
+  let unreached = 0;
+  await forOnlineMembers(env, conversationId, async (userId) => {
+    unreached += (await toMember(conversationId, env, userId, told.frame)) ? 0 : 1;
+  });
+  if (unreached > 0) {
+    if (isLastTry) {
+      // The row stays: the room's alarm brings the task again, until they are reached or their presence has ended.
+      return;
+    }
+    throw new Error(`${unreached} members were not told of a change`);
+  }
   await settle(task, isCached, env);
 }
 
@@ -39,10 +60,9 @@ export async function tellChange(task: FanoutTask, notice: MessageNotice, env: E
 async function intoCache(conversationId: string, notice: MessageNotice, env: Env): Promise<boolean> {
   const { version } = notice;
   const key = CACHE_KEYS.hotMessages(conversationId);
-  const stale = [notice.seqId, ...(notice.kind === "recalled" ? (notice.answers ?? []) : [])];
   try {
     await cacheOf(env).pipeline([
-      ...stale.map((seqId): CacheCommand => ["ZREMRANGEBYSCORE", key, seqId, seqId]),
+      ...staleSeqIds(notice).map((seqId): CacheCommand => ["ZREMRANGEBYSCORE", key, seqId, seqId]),
       ["SETMAX", CACHE_KEYS.version(conversationId), String(version)],
     ]);
     return true;
@@ -53,37 +73,13 @@ async function intoCache(conversationId: string, notice: MessageNotice, env: Env
   }
 }
 
-/** The frame, made of the message as it is now; undefined when a later change says more. */
-async function tellingOf(conversationId: string, notice: MessageNotice, env: Env): Promise<TellNotice | undefined> {
-  const { messageId, seqId, version } = notice;
-  switch (notice.kind) {
-    case "edited": {
-      const { messages } = await roomOf(env, conversationId).readLog(seqId - 1, 1);
-      const message = messages.find((one) => one.messageId === messageId);
-      return message === undefined || message.recalledAt !== undefined
-        ? undefined
-        : telling(`message ${seqId}`, seqId, updated(message, version), message);
-    }
-    case "recalled": {
-      const { operatorId, recalledAt } = notice;
-      const data = { conversationId, messageId, seqId, operatorId, recalledAt, version };
-      return telling(`message ${seqId}`, seqId, { type: "message-recalled", data }, null);
-    }
-    case "reaction": {
-      const { emoji, userId, added, count } = notice;
-      const data = { conversationId, messageId, seqId, emoji, userId, added, count, version };
-      return telling(`reaction ${seqId} ${emoji}`, seqId, { type: "message-reaction", data });
-    }
-  }
-}
-
-/** Without reactions, which differ by reader: who gets it keeps those they know. */
-function updated(message: StoredMessage, version: number): ServerFrame {
-  return { type: "message-updated", data: { message: messageFor(message, ""), version } };
-}
-
-function telling(key: string, seqId: number, frame: ServerFrame, message?: StoredMessage | null): TellNotice {
-  return { key, seqId, frame: JSON.stringify(frame), ...(message === undefined ? {} : { message }) };
+/** What readers are told, made of the message as it is now; undefined when a later change says more. */
+async function tellingNow(conversationId: string, notice: MessageNotice, env: Env): Promise<TellNotice | undefined> {
+  const { messageId, seqId } = notice;
+  const page = needsMessage(notice) ? await roomOf(env, conversationId).readLog(seqId - 1, 1) : { messages: [] };
+  const message = page.messages.find((one) => one.messageId === messageId);
+  const telling = tellingOf(conversationId, notice, message);
+  return telling === undefined ? undefined : { ...telling, frame: JSON.stringify(telling.frame) };
 }
 
 async function toShards(task: FanoutTask, told: TellNotice, isCached: boolean, env: Env): Promise<void> {
@@ -98,12 +94,13 @@ async function toShards(task: FanoutTask, told: TellNotice, isCached: boolean, e
   }
 }
 
-async function toMember(conversationId: string, env: Env, userId: string, frame: string): Promise<void> {
+async function toMember(conversationId: string, env: Env, userId: string, frame: string): Promise<boolean> {
   try {
     await sessionOf(env, userId).deliverBigRoom(conversationId, [frame]);
+    return true;
   } catch (error) {
-    // Their client learns it from the next sync.
     log("warn", "a member was not told of a change", { userId, error: describeError(error) });
+    return false;
   }
 }
 

@@ -1,20 +1,23 @@
 /** The queue consumers, as src/queues/ has them: stateless, idempotent, they decide no order. */
+import { inLastForm, isHeldUp } from "../../src/domain/changeNotices.ts";
+import type { HistoryPage } from "../../src/domain/commands.ts";
+import { current, membersAmong } from "../../src/domain/groupViews.ts";
 import type { FanoutTask, PersistBatch } from "../../src/domain/records.ts";
 import { WORLD } from "../../src/domain/records.ts";
 import type { RoomCore } from "../../src/domain/room.ts";
 import type { ServerFrame } from "../../src/protocol/frames.ts";
-import type { BusBody } from "./backing.ts";
+import type { BusBody } from "./busNode.ts";
+import { all, forOnlineMembers, push, tellChange, tellReceipts } from "./consumerNotices.ts";
 import { call, Peer, type Reply } from "./net.ts";
 import type { RoomNode } from "./roomNode.ts";
 import type { Sim } from "./sim.ts";
-
-const MEMBER_PAGE = 500;
 
 type RoomEvent = {
   event_id: string;
   event_type: string;
   conversation_id: string;
   operator_id?: string;
+  user_id?: string;
   payload: {
     member_ids?: string[];
     members?: { user_id: string }[];
@@ -25,6 +28,8 @@ type RoomEvent = {
     client_msg_id?: string;
     message_id?: string;
     seq_id?: number;
+    from_seq?: number;
+    to_seq?: number;
   };
 };
 
@@ -42,7 +47,7 @@ export class Consumers extends Peer {
       case "persist":
         return this.#persist(body.batch, attempts, retry);
       case "fanout":
-        return this.#fanout(body.task, retry);
+        return this.#fanout(body.task, attempts, retry);
       case "event":
         return this.#event(JSON.parse(body.body) as RoomEvent, retry);
     }
@@ -76,7 +81,43 @@ export class Consumers extends Peer {
     call<void>(this.#sim, this, room, kind, (reply) => room.step(work, reply), done);
   }
 
-  #fanout(task: FanoutTask, retry: () => void): void {
+  #fanout(task: FanoutTask, attempts: number, retry: () => void): void {
+    const sim = this.#sim;
+    const room = sim.room(task.conversationId);
+    if (task.notice !== undefined) {
+      tellChange(sim, this, task, task.notice, (told) => {
+        if (sim.kernel.verbose) {
+          sim.kernel.say(`${task.conversationId} ${told}: ${JSON.stringify(task.notice)}`);
+        }
+        if (told === "settled") {
+          this.#tell(room, "settled", (core, now) => core.settled(task.outboxIds ?? [], now));
+        } else if (told === "again" && attempts < sim.maxAttempts) {
+          retry();
+        }
+      });
+      return;
+    }
+    if (isHeldUp(task, attempts, sim.kernel.ms)) {
+      call<HistoryPage>(
+        sim,
+        this,
+        room,
+        "readLog",
+        (reply) => room.step((core) => core.readLog(task.fromSeqId - 1, task.messages.length), reply),
+        (page) => {
+          if (page === "failed") {
+            retry();
+          } else {
+            this.#serve({ ...task, messages: inLastForm(task.messages, page.messages) }, retry);
+          }
+        },
+      );
+    } else {
+      this.#serve(task, retry);
+    }
+  }
+
+  #serve(task: FanoutTask, retry: () => void): void {
     const sim = this.#sim;
     const room = sim.room(task.conversationId);
     const finished = (served: boolean): void => {
@@ -97,7 +138,7 @@ export class Consumers extends Peer {
     };
     if (task.type === WORLD) {
       const { fromSeqId, toSeqId, messages } = task;
-      this.#all(
+      all(
         sim.shards,
         (shard, done) => {
           call<true>(
@@ -114,52 +155,8 @@ export class Consumers extends Peer {
         finished,
       );
     } else {
-      this.#toMembers(task, "", true, finished);
+      forOnlineMembers(sim, this, task.conversationId, (userId, done) => this.#toMember(task, userId, done), finished);
     }
-  }
-
-  #toMembers(task: FanoutTask, after: string, servedSoFar: boolean, finished: (served: boolean) => void): void {
-    const sim = this.#sim;
-    const room = sim.room(task.conversationId);
-    call<string[]>(
-      sim,
-      this,
-      room,
-      "memberIds",
-      (reply) => {
-        room.step((core) => core.members(after, MEMBER_PAGE).map((member) => member.userId), reply);
-      },
-      (userIds) => {
-        if (userIds === "failed") {
-          finished(false);
-          return;
-        }
-        call<{ online: string[]; complete: boolean }>(
-          sim,
-          this,
-          sim.cache,
-          "presence",
-          (reply) => {
-            sim.cache.presence(userIds, reply);
-          },
-          (presence) => {
-            const online = presence === "failed" || !presence.complete ? userIds : presence.online;
-            this.#all(
-              online,
-              (userId, done) => this.#toMember(task, userId, done),
-              (served) => {
-                const last = userIds.at(-1);
-                if (last === undefined || userIds.length < MEMBER_PAGE) {
-                  finished(served && servedSoFar);
-                } else {
-                  this.#toMembers(task, last, served && servedSoFar, finished);
-                }
-              },
-            );
-          },
-        );
-      },
-    );
   }
 
   /** To senders as well: their other devices may have missed what was acknowledged. */
@@ -185,19 +182,17 @@ export class Consumers extends Peer {
     const conversationId = event.conversation_id;
     switch (event.event_type) {
       case "conversation.created":
-        return this.#push(payload.member_ids ?? [], frameOf("conversation-created", payload), handled);
+        return this.#created(payload, handled);
+      case "conversation.updated":
+        return this.#updated(conversationId, handled);
       case "conversation.member.added":
-        return this.#push(
-          (payload.members ?? []).map((member) => member.user_id),
-          frameOf("conversation-joined", payload),
-          handled,
-        );
+        return this.#added(event, handled);
       case "conversation.member.removed":
-        return this.#push(
-          [payload.user_id ?? ""],
-          { type: "conversation-removed", data: { conversationId, reason: payload.reason ?? "removed" } },
-          handled,
-        );
+        return this.#removed(event, handled);
+      case "message.read": {
+        const { from_seq: from = 0, to_seq: to = 0 } = payload;
+        return tellReceipts(sim, this, conversationId, event.user_id ?? "", from, to, handled);
+      }
       case "message.persist.failed":
         return this.#push(
           [payload.sender_id ?? ""],
@@ -213,55 +208,96 @@ export class Consumers extends Peer {
           handled,
         );
       default:
-        // Receipts go to senders only; nothing in the simulation depends on them.
+        // For other consumers, or about what nothing in the simulation depends on.
         return handled(true);
     }
   }
 
-  #push(userIds: readonly string[], frame: ServerFrame | undefined, handled: (ok: boolean) => void): void {
-    if (frame === undefined) {
-      handled(true);
-      return;
-    }
-    this.#all(
-      userIds,
-      (userId, done: Reply<number>) => {
-        const user = this.#sim.user(userId);
-        call<number>(this.#sim, this, user, "push", (reply) => user.deliver([frame], reply), done);
+  /** Events come in any order: each is told as the room has it now. */
+  #asNow<T>(
+    id: string,
+    kind: string,
+    read: (core: RoomCore) => T,
+    handled: (ok: boolean) => void,
+    then: (value: T) => void,
+  ): void {
+    const room = this.#sim.room(id);
+    call<T>(
+      this.#sim,
+      this,
+      room,
+      kind,
+      (reply) => room.step(read, reply),
+      (value) => {
+        if (value === "failed") {
+          handled(false);
+        } else {
+          then(value);
+        }
       },
-      handled,
     );
   }
 
-  /** All at once; `finished` hears whether every one succeeded. */
-  #all<Item, T>(
-    items: readonly Item[],
-    each: (item: Item, done: Reply<T>) => void,
-    finished: (ok: boolean) => void,
-  ): void {
-    let left = items.length;
-    let ok = true;
-    if (left === 0) {
-      finished(true);
+  #created({ member_ids: userIds = [], conversation }: RoomEvent["payload"], handled: (ok: boolean) => void): void {
+    if (conversation === undefined) {
+      handled(true);
+    } else {
+      this.#push(userIds, { type: "conversation-created", data: { conversation } }, handled);
     }
-    for (const item of items) {
-      each(item, (value) => {
-        ok = ok && value !== "failed";
-        left -= 1;
-        if (left === 0) {
-          finished(ok);
-        }
-      });
-    }
+  }
+
+  #updated(id: string, handled: (ok: boolean) => void): void {
+    const sim = this.#sim;
+    this.#asNow(id, "current", current, handled, (now) => {
+      if (now === null || now.conversation.type === WORLD) {
+        handled(true);
+        return;
+      }
+      const data = { conversation: { ...now.conversation, headSeqId: now.headSeqId } };
+      const frame: ServerFrame = { type: "conversation-updated", data };
+      forOnlineMembers(sim, this, id, (userId, done: Reply<number>) => push(sim, this, userId, frame, done), handled);
+    });
+  }
+
+  #added({ conversation_id: id, payload }: RoomEvent, handled: (ok: boolean) => void): void {
+    const userIds = (payload.members ?? []).map((member) => member.user_id);
+    const read = (core: RoomCore) => ({ here: membersAmong(core, userIds), now: current(core) });
+    this.#asNow(id, "members among", read, handled, ({ here, now }) => {
+      const headSeqId = payload.conversation?.headSeqId;
+      if (now === null || headSeqId === undefined) {
+        handled(true);
+        return;
+      }
+      // With the head as it was then: up to there, and no further, the new ones have nothing to read.
+      const data = { conversation: { ...now.conversation, headSeqId } };
+      this.#push(
+        here.map((member) => member.userId),
+        { type: "conversation-joined", data },
+        handled,
+      );
+    });
+  }
+
+  #removed({ conversation_id: id, payload }: RoomEvent, handled: (ok: boolean) => void): void {
+    const { user_id: userId = "", reason = "removed" } = payload;
+    this.#asNow(
+      id,
+      "members among",
+      (core) => membersAmong(core, [userId]),
+      handled,
+      (back) => {
+        this.#push(
+          back.length > 0 ? [] : [userId],
+          { type: "conversation-removed", data: { conversationId: id, reason } },
+          handled,
+        );
+      },
+    );
+  }
+
+  #push(userIds: readonly string[], frame: ServerFrame, handled: (ok: boolean) => void): void {
+    all(userIds, (userId, done: Reply<number>) => push(this.#sim, this, userId, frame, done), handled);
   }
 }
 
 function ignore(): void {}
-
-function frameOf(
-  type: "conversation-created" | "conversation-joined",
-  payload: RoomEvent["payload"],
-): ServerFrame | undefined {
-  const { conversation } = payload;
-  return conversation === undefined ? undefined : { type, data: { conversation } };
-}

@@ -1,10 +1,11 @@
 /** A device: the SDK's real core (`sdk/src/core`), on the simulated network and the simulated clock. */
 import { ClientCore, type ClientEffect, type PendingRow, type Steps } from "../../sdk/src/core/index.ts";
+import { ConversationList } from "../../sdk/src/list.ts";
 import { toWireError } from "../../src/protocol/errors.ts";
 import type { ClientFrame, ServerFrame } from "../../src/protocol/frames.ts";
 import { MS } from "./kernel.ts";
 import type { Sim } from "./sim.ts";
-import { restHistory } from "./syncing.ts";
+import { restHistory } from "./history.ts";
 import type { UserNode } from "./userNode.ts";
 import { Wire } from "./wire.ts";
 
@@ -12,6 +13,8 @@ export class DeviceNode {
   readonly name: string;
   readonly user: UserNode;
   readonly core: ClientCore;
+  /** What its person sees of conversations: the SDK's own list. */
+  readonly list: ConversationList;
   readonly #sim: Sim;
   #wire: Wire | undefined;
   #queue: ClientEffect[] = [];
@@ -19,6 +22,8 @@ export class DeviceNode {
   #timerAt = Infinity;
   /** Last sequence shown, by conversation: the ledger's. */
   readonly emitted = new Map<string, number>();
+  /** Messages, by place, that were pushed when they had reactions already: a push has none, see README.md. */
+  readonly bare = new Set<string>();
   /** Finished the sync of its present connection. */
   synced = false;
 
@@ -27,6 +32,10 @@ export class DeviceNode {
     this.user = user;
     this.#sim = sim;
     this.core = new ClientCore({ random: sim.random.unit, ...sim.clientOptions });
+    this.list = new ConversationList(() => this.core.userId, {
+      messages: (conversationId) => this.core.messages(conversationId),
+      readSeqId: (conversationId) => this.core.readSeqId(conversationId),
+    });
     sim.plant.client?.(this.core, this);
   }
 
@@ -50,6 +59,7 @@ export class DeviceNode {
   }
 
   markRead(conversationId: string, seqId: number): void {
+    this.list.read(conversationId, Math.min(seqId, this.core.head(conversationId) ?? seqId));
     this.#run(this.core.markRead(conversationId, seqId, this.#sim.kernel.ms));
   }
 
@@ -147,6 +157,7 @@ export class DeviceNode {
         if (effect.event.type === "synced") {
           this.synced = true;
         }
+        this.list.apply(effect.event);
         sim.ledger.event(this, effect.event);
     }
   }

@@ -1,7 +1,8 @@
 /** After the faults: the system must come to rest by itself, and then everybody must have everything. */
 import { WORLD_ROOM_ID } from "../../src/domain/records.ts";
 import { SECOND } from "./kernel.ts";
-import { check } from "./ledger.ts";
+import { check } from "./check.ts";
+import { changesAreEverywhere, isSameForm, readersHoldWhatIs } from "./endingChanges.ts";
 import type { RoomNode } from "./roomNode.ts";
 import type { Sim } from "./sim.ts";
 import type { Truth } from "./truth.ts";
@@ -22,8 +23,11 @@ export function conclude(sim: Sim): void {
   for (const truth of sim.ledger.truths.values()) {
     roomIsDone(sim.room(truth.id), truth);
     sqlIsEqual(sim, truth);
+    changesAreEverywhere(sim, truth);
     readersHaveAll(sim, truth, false);
+    readersHoldWhatIs(sim, truth, false);
   }
+  sim.ledger.receipts.check();
   // Whoever came or went meanwhile may have been told in the wrong order: a new connection puts it right.
   for (const device of sim.devices) {
     device.disconnect();
@@ -32,6 +36,7 @@ export function conclude(sim: Sim): void {
   comeToRest(sim);
   for (const truth of sim.ledger.truths.values()) {
     readersHaveAll(sim, truth, true);
+    readersHoldWhatIs(sim, truth, true);
     unreadIsRight(sim, truth);
   }
 }
@@ -61,8 +66,8 @@ function sendsAreAnswered(sim: Sim): void {
     const where = (): string => `${device} ${key} is ${outcome}, stored at ${stored?.seqId ?? "no place"}`;
     check(outcome !== "open", "every send is answered", where);
     check(outcome !== "accepted" || stored !== undefined, "what is accepted is in the log once", where);
-    // A copy of a refused frame, late on its way, may come when its sender is a member again.
-    const moved = (truth.members.get(userId)?.changes ?? 0) > 0;
+    // A copy of a refused frame, late on its way, may come when its sender is a member again, or no longer muted.
+    const moved = (truth.members.get(userId)?.changes ?? 0) > 0 || truth.muted.has(userId);
     check(outcome !== "failed" || stored === undefined || moved, "what is refused is not in the log", where);
   }
 }
@@ -89,19 +94,11 @@ function roomIsDone(room: RoomNode, truth: Truth): void {
 
 function sqlIsEqual(sim: Sim, truth: Truth): void {
   const { sql } = sim;
-  const rows = sql.messages.get(truth.id);
-  check(
-    (rows?.size ?? 0) === truth.head,
-    "SQL equals the log",
-    () => `${truth.id} ${rows?.size ?? 0} of ${truth.head}`,
-  );
+  const count = sql.count(truth.id);
+  check(count === truth.head, "SQL equals the log", () => `${truth.id} ${count} of ${truth.head}`);
   for (const message of truth.rows) {
-    const row = rows?.get(message.seqId)?.message;
-    check(
-      row?.messageId === message.messageId && row.content === message.content,
-      "SQL equals the log",
-      () => `${truth.id} ${message.seqId}`,
-    );
+    const row = sql.message(truth.id, message.seqId);
+    check(isSameForm(row, message), "SQL equals the log", () => `${JSON.stringify(message)} ≠ ${JSON.stringify(row)}`);
   }
   if (truth.id === WORLD_ROOM_ID) {
     return;
@@ -119,6 +116,8 @@ function sqlIsEqual(sim: Sim, truth: Truth): void {
       where,
     );
     if (member.leftAt === undefined) {
+      const mutedUntil = truth.memberRows.get(userId)?.mutedUntil;
+      check(there?.mutedUntil === mutedUntil, "SQL knows the members", () => `${where()}, muted until ${mutedUntil}`);
       const pointer = sql.pointers.get(truth.id)?.get(userId) ?? 0;
       const read = truth.read.get(userId) ?? 0;
       check(pointer === read, "SQL knows what was read", () => `${truth.id} ${userId} ${pointer}, should be ${read}`);
@@ -147,7 +146,7 @@ function readersHaveAll(sim: Sim, truth: Truth, asked: boolean): void {
 function unreadIsRight(sim: Sim, truth: Truth): void {
   for (const device of sim.devices) {
     const member = truth.members.get(device.user.name);
-    const item = sim.ledger.items.get(`${device.name} ${truth.id}`);
+    const item = device.list.item(truth.id);
     if (truth.id === WORLD_ROOM_ID || member === undefined || member.leftAt !== undefined) {
       continue;
     }
@@ -161,5 +160,12 @@ function unreadIsRight(sim: Sim, truth: Truth): void {
     const where = (): string =>
       `${device.name} ${truth.id} reads ${stored}, list ${JSON.stringify(item)}, should be ${read} of ${truth.head}`;
     check(stored === read, "the read pointer is right", where);
+    if (item !== undefined && truth.head > 0) {
+      const right = item.readSeqId === read && item.unreadCount === truth.head - read;
+      check(right, "what is unread is counted right", where);
+      const last = truth.rows.at(-1);
+      const told = last === undefined ? item.lastMessage === undefined : item.lastMessage?.content === last.content;
+      check(told, "the list shows the last message as it is", where);
+    }
   }
 }

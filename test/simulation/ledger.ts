@@ -10,7 +10,8 @@ import type { Result } from "../../src/protocol/errors.ts";
 import type { ServerFrame } from "../../src/protocol/frames.ts";
 import type { Message } from "../../src/protocol/things.ts";
 import type { DeviceNode } from "./deviceNode.ts";
-import { Violation } from "./kernel.ts";
+import { ChangeLedger, ReceiptLedger } from "./changeLedger.ts";
+import { check, fail } from "./check.ts";
 import type { Commit } from "./memoryStore.ts";
 import type { RoomNode } from "./roomNode.ts";
 import type { Sim } from "./sim.ts";
@@ -24,15 +25,19 @@ export class Ledger {
   readonly #acks = new Map<string, { messageId: string; seqId: number }>();
   readonly #messageIds = new Set<string>();
   readonly #lastOrder = new Map<string, number>();
-  /** List items of each device's last sync, by device and conversation. */
-  readonly items = new Map<string, { unreadCount: number; readSeqId: number }>();
+  /** How far each reader has read, as each device was told last. */
+  readonly #receipts = new Map<string, number>();
   /** Users who may miss the end of the world room until its next message: see `ShardNode.crash`. */
   readonly excused = new Set<string>();
+  readonly changes: ChangeLedger;
+  readonly receipts: ReceiptLedger;
   acks = 0;
   failures = 0;
 
   constructor(sim: Sim) {
     this.#sim = sim;
+    this.changes = new ChangeLedger(sim);
+    this.receipts = new ReceiptLedger(sim);
   }
 
   truth(id: string): Truth {
@@ -74,6 +79,13 @@ export class Ledger {
     for (const { message } of commit.rows) {
       this.#stored(truth, message);
     }
+    for (const row of commit.replaced) {
+      this.changes.replaced(truth, row);
+    }
+    for (const note of commit.notes) {
+      this.changes.noted(truth, note);
+    }
+    this.receipts.outbox(truth, commit.outbox);
     if (commit.counters !== undefined) {
       this.#counted(truth, commit.counters);
     }
@@ -81,6 +93,7 @@ export class Ledger {
       const member = truth.members.get(userId);
       if (member !== undefined) {
         member.leftAt = truth.head;
+        member.leftAtUs = this.#sim.kernel.now;
         member.changes += 1;
       }
       truth.memberRows.delete(userId);
@@ -117,6 +130,8 @@ export class Ledger {
       "only members send",
       where,
     );
+    const mutedUntil = truth.memberRows.get(senderId)?.mutedUntil ?? 0;
+    check(mutedUntil <= message.createdAt, "who is muted says nothing", () => `${where()}, muted until ${mutedUntil}`);
     if (submission !== undefined && submission.outcome !== "failed") {
       // A late copy of a refused frame may come when its sender is a member again: it has no place in their order.
       const lane = `${submission.device} ${truth.id}`;
@@ -146,10 +161,10 @@ export class Ledger {
       "watermarks never pass the head",
       where,
     );
-    const sql = this.#sim.sql.messages.get(truth.id);
+    const { sql } = this.#sim;
     for (let seqId = before.persistedSeqId + 1; seqId <= counters.persistedSeqId; seqId++) {
       check(
-        sql?.has(seqId) === true,
+        sql.has(truth.id, seqId),
         "the persisted watermark tells the truth",
         () => `${where()}, SQL lacks ${seqId}`,
       );
@@ -172,6 +187,9 @@ export class Ledger {
       check(readSeqId >= before, "read pointers only grow", () => `${where()}, was ${before}`);
     }
     truth.memberRows.set(userId, member);
+    if (member.mutedUntil !== undefined) {
+      truth.muted.add(userId);
+    }
   }
 
   /** `mark-read` was answered: from now on the pointer stands there at least. */
@@ -224,6 +242,9 @@ export class Ledger {
   leaves(userId: string, messages: readonly StoredMessage[]): void {
     for (const message of messages) {
       this.#onItsWay(userId, message, "leaves for");
+      if (this.truth(message.conversationId).rows[message.seqId - 1]?.content !== message.content) {
+        fail("what leaves a room is as it is now", `${userId}: ${message.conversationId} seq ${message.seqId}`);
+      }
     }
   }
 
@@ -244,8 +265,10 @@ export class Ledger {
       this.#sim.kernel.mix(seqId);
     } else if (frame.type === "message-confirmed") {
       const { conversationId, seqId } = frame.data;
-      const inSql = this.#sim.sql.messages.get(conversationId)?.has(seqId) === true;
+      const inSql = this.#sim.sql.has(conversationId, seqId);
       check(inSql, "what is confirmed is in SQL", () => `${device.name} ${conversationId} seq ${seqId}`);
+    } else {
+      this.changes.frame(device.user.name, device.name, frame);
     }
   }
 
@@ -261,6 +284,9 @@ export class Ledger {
   event(device: DeviceNode, event: ClientEvent): void {
     switch (event.type) {
       case "message":
+        if (event.live && (this.truth(event.conversationId).reactions.get(event.message.seqId)?.size ?? 0) > 0) {
+          device.bare.add(`${event.conversationId} ${event.message.seqId}`);
+        }
         return this.#emitted(device, event.conversationId, event.message);
       case "accepted": {
         const submission = this.submissions.get(event.clientMsgId);
@@ -294,15 +320,23 @@ export class Ledger {
           () => `${device.name} ${event.conversationId} ${event.fromSeqId}–${event.toSeqId}`,
         );
         return;
-      case "item": {
-        const { conversation, unreadCount, readSeqId } = event.item;
-        this.items.set(`${device.name} ${conversation.conversationId}`, { unreadCount, readSeqId });
+      case "frame":
+        if (event.frame.type === "message-read-receipt") {
+          const { conversationId, userId, readSeqId } = event.frame.data;
+          const key = `${device.name} ${conversationId} ${userId}`;
+          const before = this.#receipts.get(key) ?? 0;
+          check(
+            readSeqId > before,
+            "a receipt comes once and never goes back",
+            () => `${key} ${before} → ${readSeqId}`,
+          );
+          this.#receipts.set(key, readSeqId);
+        }
         return;
-      }
       case "state":
+      case "item":
       case "removed":
       case "synced":
-      case "frame":
     }
   }
 
@@ -313,6 +347,9 @@ export class Ledger {
     const { seqId } = message;
     if (!this.#exists(message)) {
       fail("what is delivered exists", `${device.name} shows ${id} seq ${seqId} ${message.messageId}`);
+    }
+    if (!this.#mayRead(device.user.name, message)) {
+      fail("nobody gets what was written after they left", `${device.name} shows ${id} seq ${seqId}`);
     }
     const first = last === undefined && (id === WORLD_ROOM_ID || seqId === 1);
     if (!first && seqId !== (last ?? 0) + 1) {
@@ -325,17 +362,19 @@ export class Ledger {
     this.#sim.kernel.mix(seqId);
   }
 
+  /** In one of the forms that it has had. */
   #exists(message: Message): boolean {
-    const row = this.truth(message.conversationId).rows[message.seqId - 1];
+    const truth = this.truth(message.conversationId);
+    const row = truth.rows[message.seqId - 1];
     return (
       row !== undefined &&
       row.messageId === message.messageId &&
       row.senderId === message.senderId &&
-      row.content === message.content
+      (row.content === message.content || this.changes.hadForm(truth, message))
     );
   }
 
-  #mayRead(userId: string, message: StoredMessage): boolean {
+  #mayRead(userId: string, message: Pick<Message, "conversationId" | "seqId">): boolean {
     if (message.conversationId === WORLD_ROOM_ID) {
       return true;
     }
@@ -356,15 +395,5 @@ export class Ledger {
         `${how} ${userId}: ${message.conversationId} seq ${message.seqId}`,
       );
     }
-  }
-}
-
-function fail(oracle: string, detail: string): never {
-  throw new Violation(oracle, detail);
-}
-
-export function check(good: boolean, oracle: string, where: () => string): void {
-  if (!good) {
-    throw new Violation(oracle, where());
   }
 }

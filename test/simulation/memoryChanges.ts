@@ -3,8 +3,15 @@ import type { ChangeMark, ChangeStore } from "../../src/domain/ports.ts";
 import type { StoredMessage } from "../../src/domain/records.ts";
 import type { Edit, Reaction } from "../../src/protocol/things.ts";
 
+/** What the ledger of promises must know when it is durable. */
+export type ChangeNote =
+  | { kind: "edit"; seqId: number; edit: Edit }
+  | { kind: "reaction"; seqId: number; emoji: string; userId: string; wanted: boolean }
+  | { kind: "forgotten"; seqId: number };
+
 export class MemoryChanges implements ChangeStore {
   readonly #undo: (step: () => void) => void;
+  readonly #note: (note: ChangeNote) => void;
   readonly #marks = new Map<number, ChangeMark>();
   readonly #replies = new Map<number, number[]>();
   readonly #edits = new Map<number, Edit[]>();
@@ -12,8 +19,9 @@ export class MemoryChanges implements ChangeStore {
   readonly #reactions = new Map<number, Map<string, string[]>>();
 
   /** @param undo is told of every write how it is taken back. */
-  constructor(undo: (step: () => void) => void) {
+  constructor(undo: (step: () => void) => void, note: (note: ChangeNote) => void) {
     this.#undo = undo;
+    this.#note = note;
   }
 
   sent({ seqId, replyTo }: StoredMessage): void {
@@ -60,6 +68,7 @@ export class MemoryChanges implements ChangeStore {
 
   addEdit(seqId: number, _logId: number, edit: Edit): void {
     this.#set(this.#edits, seqId, [...this.edits(seqId), edit]);
+    this.#note({ kind: "edit", seqId, edit });
   }
 
   reactions(seqIds: readonly number[], userId: string): Map<number, Reaction[]> {
@@ -88,10 +97,12 @@ export class MemoryChanges implements ChangeStore {
       after.set(emoji, left);
     }
     this.#set(this.#reactions, seqId, after);
+    this.#note({ kind: "reaction", seqId, emoji, userId, wanted: at !== undefined });
     return true;
   }
 
   forget(seqId: number): void {
+    this.#note({ kind: "forgotten", seqId });
     this.#set(this.#edits, seqId, undefined);
     this.#set(this.#reactions, seqId, undefined);
   }

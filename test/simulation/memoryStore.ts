@@ -6,13 +6,16 @@
 import type { Counters, LogRow, OutboxRow, RoomImage, RoomStore } from "../../src/domain/ports.ts";
 import type { ConversationState, MemberState } from "../../src/domain/records.ts";
 import { MemoryGroupStore } from "./memoryGroupStore.ts";
-import { MemoryChanges } from "./memoryChanges.ts";
+import { MemoryChanges, type ChangeNote } from "./memoryChanges.ts";
 
 /** Everything that one event wrote, until it is durable. */
 export type Commit = {
   undo: (() => void)[];
   /** What the ledger of promises must know when this is durable. */
   rows: LogRow[];
+  replaced: LogRow[];
+  notes: ChangeNote[];
+  outbox: OutboxRow[];
   counters: Counters | undefined;
   put: MemberState[];
   removed: string[];
@@ -20,7 +23,17 @@ export type Commit = {
 };
 
 function emptyCommit(): Commit {
-  return { undo: [], rows: [], counters: undefined, put: [], removed: [], pruned: 0 };
+  return {
+    undo: [],
+    rows: [],
+    replaced: [],
+    notes: [],
+    outbox: [],
+    counters: undefined,
+    put: [],
+    removed: [],
+    pruned: 0,
+  };
 }
 
 const NO_COUNTERS: Counters = { logId: 0, persistedSeqId: 0, deliveredSeqId: 0, firstSeqId: 1 };
@@ -44,7 +57,10 @@ export class MemoryRoomStore implements RoomStore {
   readonly #members = new Map<string, MemberState>();
   #sorted: MemberState[] | undefined;
   #outbox = new Map<number, OutboxRow>();
-  readonly changes = new MemoryChanges((step) => this.#open.undo.push(step));
+  readonly changes = new MemoryChanges(
+    (step) => this.#open.undo.push(step),
+    (note) => this.#open.notes.push(note),
+  );
 
   /** What was written since the last call; undefined when nothing was. */
   takeCommit(): Commit | undefined {
@@ -87,6 +103,9 @@ export class MemoryRoomStore implements RoomStore {
       const inner = this.#open;
       outer.undo.push(...inner.undo);
       outer.rows.push(...inner.rows);
+      outer.replaced.push(...inner.replaced);
+      outer.notes.push(...inner.notes);
+      outer.outbox.push(...inner.outbox);
       outer.put.push(...inner.put);
       outer.removed.push(...inner.removed);
       outer.counters = inner.counters ?? outer.counters;
@@ -203,6 +222,7 @@ export class MemoryRoomStore implements RoomStore {
       this.#sends.set(`${senderId} ${clientMsgId}`, to);
     };
     put(row);
+    this.#open.replaced.push(row);
     this.#open.undo.push(() => put(before));
   }
 
@@ -241,6 +261,7 @@ export class MemoryRoomStore implements RoomStore {
 
   addOutbox(row: OutboxRow): void {
     this.#outbox.set(row.id, row);
+    this.#open.outbox.push(row);
     this.#open.undo.push(() => this.#outbox.delete(row.id));
   }
 

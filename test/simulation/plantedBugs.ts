@@ -3,63 +3,14 @@
  * time and must catch every one: an oracle that never fails proves nothing.
  */
 import type { ClientEffect } from "../../sdk/src/core/index.ts";
-import type { RoomStore } from "../../src/domain/ports.ts";
-import type { RoomEffect } from "../../src/domain/room.ts";
 import { RoomContext } from "../../src/domain/roomContext.ts";
 import { DeliveryRounds } from "../../src/domain/rounds.ts";
 import { MS } from "./kernel.ts";
-import type { Plant } from "./plants.ts";
-
-/** A copy of a store in which some methods are replaced. */
-function changed(store: RoomStore, changes: Partial<RoomStore>): RoomStore {
-  return {
-    groups: store.groups,
-    changes: store.changes,
-    transaction: (work) => store.transaction(work),
-    load: () => store.load(),
-    saveState: (state) => store.saveState(state),
-    saveCounters: (counters) => store.saveCounters(counters),
-    member: (userId) => store.member(userId),
-    putMember: (member) => store.putMember(member),
-    deleteMember: (userId) => store.deleteMember(userId),
-    members: (cursor, limit) => store.members(cursor, limit),
-    message: (seqId) => store.message(seqId),
-    messagesAfter: (after, limit) => store.messagesAfter(after, limit),
-    messagesBefore: (before, limit) => store.messagesBefore(before, limit),
-    findSend: (senderId, clientMsgId) => store.findSend(senderId, clientMsgId),
-    insertMessage: (row) => store.insertMessage(row),
-    replaceMessage: (row) => store.replaceMessage(row),
-    senders: (from, to, limit) => store.senders(from, to, limit),
-    countReaders: (seqId, joinedBy) => store.countReaders(seqId, joinedBy),
-    pruneMessages: (seqId) => store.pruneMessages(seqId),
-    addOutbox: (row) => store.addOutbox(row),
-    outbox: (limit) => store.outbox(limit),
-    findOutbox: (text) => store.findOutbox(text),
-    deleteOutbox: (ids) => store.deleteOutbox(ids),
-    ...changes,
-  };
-}
-
-/** Replaces a method of a class until the run is over. */
-function patched<Instance extends object, Name extends keyof Instance>(
-  prototype: Instance,
-  name: Name,
-  make: (original: Instance[Name]) => Instance[Name],
-): () => void {
-  const original = prototype[name];
-  prototype[name] = make(original);
-  return () => {
-    prototype[name] = original;
-  };
-}
-
-function without(kind: RoomEffect["kind"]): (effects: RoomEffect[]) => RoomEffect[] {
-  return (effects) => effects.filter((effect) => effect.kind !== kind);
-}
-
-export type PlantedBug = { what: string; plant: Plant };
+import { PLANTED_IN_CHANGES } from "./plantedChanges.ts";
+import { changed, patched, without, type PlantedBug } from "./plantTools.ts";
 
 export const PLANTED_BUGS: Record<string, PlantedBug> = {
+  ...PLANTED_IN_CHANGES,
   "ack before commit": {
     what: "answers leave before what they promise is durable",
     plant: { answersBeforeCommit: true },

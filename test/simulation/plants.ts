@@ -24,6 +24,10 @@ export type Plant = {
   answersBeforeCommit?: boolean;
   deliversBeforeCommit?: boolean;
   sqlIgnoresLogId?: boolean;
+  sqlKeepsOfRecalled?: boolean;
+  cacheKeepsOldForms?: boolean;
+  cacheForgetsVersions?: boolean;
+  unreachedCountsAsTold?: boolean;
   noEcho?: boolean;
   /** Virtual microseconds. */
   presenceBehindUs?: number;

@@ -11,9 +11,21 @@ import { SimulatedBackend } from "./scriptBackend.ts";
 /** Of the script; the first ones connect devices and make conversations. */
 export const OPERATIONS = 1_000;
 export const SEED = 20_261_121;
+const EMOJIS = ["\u{1F44D}", "\u{1F389}"];
+/** After so many operations a sender may be too late to recall. */
+const IN_TIME_OPS = 20;
 const USERS = ["u1", "u2", "u3", "u4", "u5", "u6", "u7"];
 
-type Room = { name: string; owner: string; members: Set<string>; head: number };
+/** `senders`: by sequence. `latest`: number of the operation that sent the newest message. */
+type Room = {
+  name: string;
+  owner: string;
+  members: Set<string>;
+  head: number;
+  senders: string[];
+  latest: number;
+  muted: Set<string>;
+};
 type Sent = { device: string; conversation: string; key: string; text: string };
 
 /** Draws a script. It follows membership and sequences roughly, so that most operations make sense. */
@@ -32,22 +44,36 @@ export function drawScript(operations: number, seed: number): Script {
   }
   const create = (name: string, kind: "direct" | "group", users: string[]): void => {
     ops.push({ op: "create", conversation: name, kind, users });
-    rooms.push({ name, owner: kind === "group" ? (users[0] ?? "") : "", members: new Set(users), head: 0 });
+    rooms.push({
+      name,
+      owner: kind === "group" ? (users[0] ?? "") : "",
+      members: new Set(users),
+      head: 0,
+      senders: [],
+      latest: 0,
+      muted: new Set(),
+    });
   };
   create("direct-1-2", "direct", ["u1", "u2"]);
   create("direct-1-3", "direct", ["u3", "u1"]);
   create("direct-4-5", "direct", ["u4", "u5"]);
   create("group-1", "group", ["u1", "u2", "u3", "u4"]);
   create("group-2", "group", ["u5", "u4", "u6"]);
-  rooms.push({ name: "world", owner: "", members: new Set(USERS), head: 0 });
+  rooms.push({ name: "world", owner: "", members: new Set(USERS), head: 0, senders: [], latest: 0, muted: new Set() });
   const sent: Sent[] = [];
   while (ops.length < operations) {
-    ops.push(drawOp(random, devices, rooms, sent));
+    ops.push(drawOp(random, devices, rooms, sent, ops.length));
   }
   return { devices, ops };
 }
 
-function drawOp(random: Prng, devices: Record<string, string>, rooms: readonly Room[], sent: Sent[]): ScriptOp {
+function drawOp(
+  random: Prng,
+  devices: Record<string, string>,
+  rooms: readonly Room[],
+  sent: Sent[],
+  now: number,
+): ScriptOp {
   const room = random.pick(rooms);
   const names = Object.keys(devices);
   const dice = random.unit();
@@ -89,17 +115,59 @@ function drawOp(random: Prng, devices: Record<string, string>, rooms: readonly R
     const other = room.name === "world" ? inGroups(random, rooms) : room;
     return { op: "view", user: random.pick(USERS), conversation: other.name };
   }
-  return drawSend(random, names, devices, room, sent);
+  if (dice < 0.5) {
+    return drawChange(random, inGroups(random, rooms), rooms, now);
+  }
+  return drawSend(random, names, devices, room, sent, now);
 }
 
-function drawSend(random: Prng, names: string[], devices: Record<string, string>, room: Room, sent: Sent[]): ScriptOp {
+/** Something about a message, or a mute. Not in the world, where the shards gather news for half a second. */
+function drawChange(random: Prng, group: Room, rooms: readonly Room[], now: number): ScriptOp {
+  if (random.chance(0.12)) {
+    const user = random.pick([...group.members].concat("u7"));
+    const actor = random.chance(0.85) ? group.owner : random.pick(USERS);
+    const muted = random.chance(0.4);
+    if (actor === group.owner && user !== actor && group.members.has(user)) {
+      group.muted[muted ? "add" : "delete"](user);
+    }
+    return { op: "mute", actor, conversation: group.name, user, muted };
+  }
+  const room = random.chance(0.6) ? group : random.pick(rooms.filter(({ name }) => name !== "world"));
+  const { name: conversation, head, senders } = room;
+  const seqId = Math.max(1, head - random.int(6));
+  const sender = senders[seqId] ?? "u1";
+  const user = random.chance(0.75) ? sender : random.pick(USERS);
+  const dice = random.unit();
+  if (dice < 0.4) {
+    return { op: "edit", user, conversation, seqId, text: `edited ${now}` };
+  }
+  if (dice < 0.6) {
+    // A sender has two minutes, which an owner does not need.
+    const inTime = now - room.latest < IN_TIME_OPS;
+    const by = inTime ? user : room.owner === "" ? random.pick(USERS.filter((one) => one !== sender)) : room.owner;
+    return { op: "recall", user: by, conversation, seqId: inTime ? Math.max(1, head) : seqId };
+  }
+  const wanted = random.chance(0.7);
+  return { op: "react", user: random.pick(USERS), conversation, seqId, emoji: random.pick(EMOJIS), wanted };
+}
+
+function drawSend(
+  random: Prng,
+  names: string[],
+  devices: Record<string, string>,
+  room: Room,
+  sent: Sent[],
+  now: number,
+): ScriptOp {
   const inside = names.filter((name) => room.members.has(devices[name] ?? ""));
   const device = random.chance(0.95) && inside.length > 0 ? random.pick(inside) : random.pick(names);
   const parcel = { device, conversation: room.name, key: `k${sent.length + 1}`, text: `text ${sent.length + 1}` };
   sent.push(parcel);
   const replyTo = room.head > 0 && random.chance(0.08) ? random.between(1, room.head) : undefined;
-  if (inside.includes(device)) {
+  if (inside.includes(device) && !room.muted.has(devices[device] ?? "")) {
     room.head += 1;
+    room.senders[room.head] = devices[device] ?? "";
+    room.latest = now;
   }
   return replyTo === undefined ? { op: "send", ...parcel } : { op: "send", ...parcel, replyTo };
 }

@@ -3,13 +3,18 @@
  * It drives the core exactly as `src/objects/ConversationRoom.ts` does: alarms in the commit of the
  * step, everything else after it.
  */
-import type { SendCommand } from "../../src/domain/commands.ts";
-import type { PersistBatch, StoredMessage } from "../../src/domain/records.ts";
+import { changedSeqIds } from "../../src/domain/changeNotices.ts";
+import type { RoomChange, SendCommand } from "../../src/domain/commands.ts";
+import { continueRecalls } from "../../src/domain/messageChanges.ts";
+import type { FanoutTask, PersistBatch, StoredMessage } from "../../src/domain/records.ts";
 import { RoomCore, type RoomEffect } from "../../src/domain/room.ts";
 import type { Result } from "../../src/protocol/errors.ts";
+import type { BusBody } from "./busNode.ts";
+import type { Presence } from "./cacheNode.ts";
 import { MemoryRoomStore, type Commit } from "./memoryStore.ts";
 import { MS, SECOND } from "./kernel.ts";
 import { call, Peer, type Reply } from "./net.ts";
+import { RoomPurge } from "./roomPurge.ts";
 import type { Sim } from "./sim.ts";
 
 /** A commit under way, and what waits behind the gate for it. */
@@ -21,6 +26,7 @@ export class RoomNode extends Peer {
   store = new MemoryRoomStore();
   #core: RoomCore | undefined;
   readonly #pending: Pending[] = [];
+  readonly #hot: RoomPurge;
   #lastCommitAt = 0;
   /** The alarm that the platform will fire (epoch milliseconds), 0 for none. */
   #armedFor = 0;
@@ -29,6 +35,7 @@ export class RoomNode extends Peer {
     super(id);
     this.#sim = sim;
     this.id = id;
+    this.#hot = new RoomPurge(sim, this);
   }
 
   /** Runs a step of the core; the answer leaves when everything written before it is durable. */
@@ -64,6 +71,17 @@ export class RoomNode extends Peer {
     }
   }
 
+  /** A REST call's change: the old form of its messages is out of the cache before anybody is answered. */
+  change<T>(work: (core: RoomCore, nowMs: number) => Result<RoomChange<T>>, reply: Reply<Result<RoomChange<T>>>): void {
+    this.step(work, (changed) => {
+      if (changed === "failed" || !changed.ok) {
+        reply(changed);
+      } else {
+        this.#hot.purge(changedSeqIds(changed.value.records), () => reply(changed));
+      }
+    });
+  }
+
   /** Sends arrive; their answer is a promise when it leaves. */
   append(sends: readonly SendCommand[], reply: Reply<Result<StoredMessage>[]>): void {
     const { ledger } = this.#sim;
@@ -87,6 +105,7 @@ export class RoomNode extends Peer {
     this.#sim.plant.crashed?.(this);
     this.#core = undefined;
     this.#armedFor = 0;
+    this.#hot.forget();
     this.forget();
     this.#sim.ledger.forgotten(this.id);
     // The platform runs an alarm again whose handler did not finish.
@@ -181,16 +200,10 @@ export class RoomNode extends Peer {
   #onAlarm(): void {
     this.store.setAlarm(0);
     const { kernel, random } = this.#sim;
-    this.step(
-      (core, now) => core.onAlarm(now),
-      () => undefined,
-    );
+    this.step(wake, () => undefined);
     if (this.#sim.hit("alarmRepeated")) {
       kernel.after(random.between(1, 3_000) * MS, "alarm again", this.name, () => {
-        this.step(
-          (core, now) => core.onAlarm(now),
-          () => undefined,
-        );
+        this.step(wake, () => undefined);
       });
     }
   }
@@ -202,11 +215,30 @@ export class RoomNode extends Peer {
     this.step(step, () => undefined);
   }
 
+  /**
+   * Messages that changed while their effect waited leave in their new form; that form, too, has to be durable first. The
+   * platform holds back whatever leaves until everything written before is.
+   */
+  #asNow(effect: Extract<RoomEffect, { kind: "deliver" | "cache" }>): StoredMessage[] | undefined {
+    const messages = this.#wake().room.asNow(effect.messages);
+    if (
+      messages !== effect.messages &&
+      this.#pending.length > 0 &&
+      messages.some((message, index) => message !== effect.messages[index])
+    ) {
+      this.#gate(() => this.#carryOut(effect));
+      return undefined;
+    }
+    return messages;
+  }
+
   #carryOut(effect: Exclude<RoomEffect, { kind: "alarm" }>): void {
     const sim = this.#sim;
     switch (effect.kind) {
-      case "deliver":
-        return this.#deliver(effect);
+      case "deliver": {
+        const messages = this.#asNow(effect);
+        return messages === undefined ? undefined : this.#deliver(effect, messages);
+      }
       case "push": {
         const user = sim.user(effect.userId);
         return call<number>(
@@ -219,34 +251,18 @@ export class RoomNode extends Peer {
         );
       }
       case "cache": {
-        const { cache } = sim;
-        return call(
-          sim,
-          this,
-          cache,
-          "pipeline",
-          (reply: Reply<{ online: string[]; complete: boolean }>) =>
-            cache.roomPipeline(this.id, effect.headSeqId, effect.presenceOf, reply),
-          (answer) => {
-            if (sim.kernel.verbose) {
-              sim.kernel.say(`${this.id} cache says ${JSON.stringify(answer)}`);
-            }
-            this.#answer((core, now) => core.cached(answer, now));
-          },
-        );
+        const messages = this.#asNow(effect);
+        return messages === undefined ? undefined : this.#updateCache(effect, messages);
       }
       case "persist":
         return this.#publishPersist(effect.batch);
       case "publish":
-        for (const row of effect.rows) {
-          call<true>(
-            sim,
-            this,
-            sim.bus,
-            "publish",
-            (reply) => sim.bus.publish({ topic: "event", name: row.topic, body: row.body }, reply),
-            () => undefined,
-          );
+        for (const { topic, body } of effect.rows) {
+          const item: BusBody =
+            topic === "gochat.tasks.fanout"
+              ? { topic: "fanout", task: JSON.parse(body) as FanoutTask }
+              : { topic: "event", name: topic, body };
+          call<true>(sim, this, sim.bus, "publish", (reply) => sim.bus.publish(item, reply), nothing);
         }
         return;
       case "fanout":
@@ -291,8 +307,35 @@ export class RoomNode extends Peer {
     );
   }
 
-  #deliver(effect: Extract<RoomEffect, { kind: "deliver" }>): void {
-    const { from, to, messages } = effect;
+  #updateCache(effect: Extract<RoomEffect, { kind: "cache" }>, current: StoredMessage[]): void {
+    const sim = this.#sim;
+    const { headSeqId, version, stale, presenceOf } = effect;
+    const messages = this.#wake().room.cacheable(current);
+    const landed = this.#hot.left();
+    const { life } = this;
+    call<Presence>(
+      sim,
+      this,
+      sim.cache,
+      "pipeline",
+      (reply) =>
+        sim.cache.roomPipeline(
+          this.id,
+          { headSeqId, version, stale, messages, presenceOf, isLate: () => this.life !== life },
+          reply,
+        ),
+      (answer) => {
+        if (sim.kernel.verbose) {
+          sim.kernel.say(`${this.id} cache says ${JSON.stringify(answer)}`);
+        }
+        landed();
+        this.#answer((core, now) => core.cached(answer, now));
+      },
+    );
+  }
+
+  #deliver(effect: Extract<RoomEffect, { kind: "deliver" }>, messages: StoredMessage[]): void {
+    const { from, to } = effect;
     const sim = this.#sim;
     for (const userId of effect.userIds) {
       sim.ledger.leaves(userId, messages);
@@ -313,6 +356,14 @@ export class RoomNode extends Peer {
     }
   }
 }
+
+/** As the object's alarm handler. */
+function wake(core: RoomCore, nowMs: number): void {
+  core.onAlarm(nowMs);
+  continueRecalls(core, nowMs);
+}
+
+function nothing(): void {}
 
 function describe(effect: RoomEffect): string {
   switch (effect.kind) {

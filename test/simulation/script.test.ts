@@ -9,6 +9,8 @@ function recorded(name: string): unknown {
   return JSON.parse(readFileSync(new URL(`./recorded/${name}.json`, import.meta.url), "utf8"));
 }
 
+const KINDS = "add connect create edit history mute react read recall remove send view".split(" ");
+
 describe("the recorded script", () => {
   const script = recorded("script") as Script;
   const outcome = recorded("outcome") as ScriptOutcome;
@@ -16,7 +18,7 @@ describe("the recorded script", () => {
   it("has a thousand operations of every kind, over direct, group and world", ({ expect }) => {
     expect(script.ops.length).toBe(OPERATIONS);
     const kinds = new Set(script.ops.map(({ op }) => op));
-    expect([...kinds].sort()).toEqual(["add", "connect", "create", "history", "read", "remove", "send", "view"]);
+    expect([...kinds].sort()).toEqual(KINDS);
     const places = new Set(script.ops.flatMap((op) => (op.op === "send" ? op.conversation.replace(/-.*/, "") : [])));
     expect([...places].sort()).toEqual(["direct", "group", "world"]);
   });
@@ -24,7 +26,8 @@ describe("the recorded script", () => {
   it("meets every kind of answer", ({ expect }) => {
     const answers = outcome.ops.map((answer) => ("error" in answer ? answer.error : Object.keys(answer)[0]));
     const few = ["ack", "messages", "added", "dismissed", "headSeqId", "DUPLICATE_MESSAGE", "CONVERSATION_NOT_FOUND"];
-    for (const kind of [...few, "USER_NOT_FOUND", "PERMISSION_DENIED"]) {
+    const changes = ["message", "reaction", "muted"];
+    for (const kind of [...few, ...changes, "USER_NOT_FOUND", "PERMISSION_DENIED"]) {
       expect(answers.filter((answer) => answer === kind).length, kind).toBeGreaterThan(2);
     }
   });

@@ -4,7 +4,7 @@
  * answer raw things; what depends on chance, time or batching is taken out of the outcome.
  */
 import type { ServerFrame } from "../../src/protocol/frames.ts";
-import type { Message } from "../../src/protocol/things.ts";
+import type { Message, Reaction } from "../../src/protocol/things.ts";
 
 export type ScriptOp =
   | { op: "create"; conversation: string; kind: "direct" | "group"; users: string[] }
@@ -14,7 +14,12 @@ export type ScriptOp =
   | { op: "add"; actor: string; conversation: string; users: string[] }
   | { op: "remove"; actor: string; conversation: string; user: string }
   | { op: "history"; user: string; conversation: string; after?: number; before?: number; limit: number }
-  | { op: "view"; user: string; conversation: string };
+  | { op: "view"; user: string; conversation: string }
+  | { op: "edit"; user: string; conversation: string; seqId: number; text: string }
+  | { op: "recall"; user: string; conversation: string; seqId: number }
+  | { op: "react"; user: string; conversation: string; seqId: number; emoji: string; wanted: boolean }
+  /** For longer than the script runs, or no longer. */
+  | { op: "mute"; actor: string; conversation: string; user: string; muted: boolean };
 
 export type Script = { devices: Record<string, string>; ops: ScriptOp[] };
 
@@ -46,6 +51,19 @@ export interface ScriptBackend {
     user: string,
     conversation: string,
   ): Promise<{ headSeqId: number; readSeqId: number; members: number } | Refused>;
+  /** Changes of a message, as REST makes them; all sockets of `user` are told like those of others. */
+  edit(user: string, conversation: string, messageId: string, text: string): Promise<Message | Refused>;
+  recall(user: string, conversation: string, messageId: string): Promise<Message | Refused>;
+  react(
+    user: string,
+    conversation: string,
+    messageId: string,
+    emoji: string,
+    wanted: boolean,
+  ): Promise<Reaction | Refused>;
+  mute(actor: string, conversation: string, user: string, muted: boolean): Promise<{ muted: boolean } | Refused>;
+  /** Until the news of this conversation's changes have been told, and the receipts of what was read. */
+  told(conversation: string): Promise<void>;
   /** Until this device's socket has had this message. Rejects when it does not come. */
   received(device: string, conversation: string, seqId: number): Promise<void>;
   /** Until nothing is on its way to anybody: every room has been told that its readers have everything. */
@@ -66,6 +84,9 @@ export type OpOutcome =
   | { added: string[]; failed: string[] }
   | { dismissed: boolean }
   | { messages: string[] }
+  | { message: string }
+  | { reaction: string }
+  | { muted: boolean }
   | { headSeqId: number; readSeqId: number; members: number }
   | Record<string, never>;
 
@@ -152,6 +173,7 @@ async function perform(run: Run, op: ScriptOp): Promise<OpOutcome> {
     }
     case "read":
       await backend.read(op.device, op.conversation, op.seqId);
+      await backend.told(op.conversation);
       return {};
     case "add": {
       const answer = await backend.add(op.actor, op.conversation, op.users);
@@ -180,14 +202,46 @@ async function perform(run: Run, op: ScriptOp): Promise<OpOutcome> {
         ? { error: view.error }
         : { headSeqId: view.headSeqId, readSeqId: view.readSeqId, members: view.members };
     }
+    case "edit":
+      return told(run, op, (id) => backend.edit(op.user, op.conversation, id, op.text));
+    case "recall":
+      return told(run, op, (id) => backend.recall(op.user, op.conversation, id));
+    case "react": {
+      const id = ids.get(`${op.conversation}#${op.seqId}`) ?? "";
+      const answer = await backend.react(op.user, op.conversation, id, op.emoji, op.wanted);
+      await backend.told(op.conversation);
+      return "error" in answer ? answer : { reaction: `${answer.emoji} ${answer.count} ${answer.mine}` };
+    }
+    case "mute": {
+      const answer = await backend.mute(op.actor, op.conversation, op.user, op.muted);
+      await backend.told(op.conversation);
+      return answer;
+    }
   }
+}
+
+/** A changed message, as the answer has it, when everybody has been told. */
+async function told(
+  { backend, ids }: Run,
+  { conversation, seqId }: { conversation: string; seqId: number },
+  change: (messageId: string) => Promise<Message | Refused>,
+): Promise<OpOutcome> {
+  const answer = await change(ids.get(`${conversation}#${seqId}`) ?? "");
+  await backend.told(conversation);
+  return "error" in answer ? { error: answer.error } : { message: lineOf(backend, answer) };
 }
 
 /** A message without ids and times. */
 function lineOf(backend: ScriptBackend, message: Message): string {
-  const { seqId, content, replyTo } = message;
+  const { seqId, content, replyTo, editedAt, recalledAt, reactions = [] } = message;
+  const marks = [
+    ...(editedAt === undefined ? [] : ["edited"]),
+    ...(recalledAt === undefined ? [] : ["recalled"]),
+    ...reactions.map(({ emoji, count, mine }) => `${emoji} ${count}${mine ? " mine" : ""}`),
+  ];
   const reply = replyTo === undefined ? "" : ` to #${replyTo.seqId} "${replyTo.preview}"`;
-  return `#${seqId} ${backend.userName(message.senderId)}: ${JSON.stringify(content)}${reply}`;
+  const text = `#${seqId} ${backend.userName(message.senderId)}: ${JSON.stringify(content)}${reply}`;
+  return marks.length === 0 ? text : `${text} [${marks.join(", ")}]`;
 }
 
 function heardBy({ backend }: Run, device: string): Heard {
@@ -197,12 +251,15 @@ function heardBy({ backend }: Run, device: string): Heard {
   const acks = frames.flatMap((frame) => (frame.type === "message-ack" ? [frame.data] : []));
   const own = new Set(acks.map(({ conversationId, seqId }) => place(conversationId, seqId)));
   const answers: string[] = [];
-  const messages = new Map<string, Set<string>>();
+  const messages = new Map<string, Map<number, string>>();
   const notices = new Set<string>();
   const take = (message: Message): void => {
     if (!own.has(place(message.conversationId, message.seqId))) {
       const name = backend.conversationName(message.conversationId);
-      messages.set(name, (messages.get(name) ?? new Set()).add(lineOf(backend, message)));
+      const lines = messages.get(name) ?? new Map<number, string>();
+      messages.set(name, lines);
+      // As it came first: what is delivered again may have changed since.
+      lines.set(message.seqId, lines.get(message.seqId) ?? lineOf(backend, message));
     }
   };
   for (const frame of frames) {
@@ -229,6 +286,27 @@ function heardBy({ backend }: Run, device: string): Heard {
       case "conversation-removed":
         notices.add(`${frame.type} ${backend.conversationName(frame.data.conversationId)} ${frame.data.reason}`);
         break;
+      case "message-updated":
+        notices.add(
+          `updated ${backend.conversationName(frame.data.message.conversationId)} ${lineOf(backend, frame.data.message)}`,
+        );
+        break;
+      case "message-recalled": {
+        const { conversationId, seqId, operatorId } = frame.data;
+        notices.add(`recalled ${place(conversationId, seqId)} by ${backend.userName(operatorId)}`);
+        break;
+      }
+      case "message-reaction": {
+        const { conversationId, seqId, emoji, userId, added, count } = frame.data;
+        const how = `${added ? "on" : "off"} ${count}`;
+        notices.add(`reaction ${place(conversationId, seqId)} ${emoji} ${backend.userName(userId)} ${how}`);
+        break;
+      }
+      case "message-read-receipt": {
+        const { conversationId, userId, readSeqId } = frame.data;
+        notices.add(`read ${place(conversationId, readSeqId)} by ${backend.userName(userId)}`);
+        break;
+      }
       default:
       // The others say nothing about messages and membership.
     }
@@ -236,7 +314,7 @@ function heardBy({ backend }: Run, device: string): Heard {
   const byPlace = [...messages].toSorted(([a], [b]) => (a < b ? -1 : 1));
   return {
     answers,
-    messages: Object.fromEntries(byPlace.map(([name, lines]) => [name, [...lines]])),
+    messages: Object.fromEntries(byPlace.map(([name, lines]) => [name, [...lines.values()]])),
     notices: [...notices].toSorted(),
   };
 }

@@ -3,12 +3,15 @@ import type { Actor } from "../../src/domain/commands.ts";
 import { DIRECT, GROUP, WORLD_ROOM_ID } from "../../src/domain/records.ts";
 import type { ErrorName } from "../../src/protocol/errors.ts";
 import type { ClientFrame, ServerFrame } from "../../src/protocol/frames.ts";
-import type { Message } from "../../src/protocol/things.ts";
+import type { Message, Reaction } from "../../src/protocol/things.ts";
 import type { DeviceNode } from "./deviceNode.ts";
-import { add, create, remove } from "./gateway.ts";
+import { add, alter, alterMessage, create, remove, type MessageDeed } from "./gateway.ts";
 import type { Refused, ScriptBackend } from "./script.ts";
 import { Sim } from "./sim.ts";
-import { restHistory } from "./syncing.ts";
+import { restHistory } from "./history.ts";
+
+/** Mutes of a script outlast it. */
+const DAY_MS = 24 * 3_600_000;
 
 export class SimulatedBackend implements ScriptBackend {
   readonly #sim: Sim;
@@ -22,6 +25,8 @@ export class SimulatedBackend implements ScriptBackend {
     this.#sim = new Sim(seed);
     const plenty = { perSecond: 10_000, burst: 10_000 };
     this.#sim.sendLimits = { ...this.#sim.sendLimits, sends: plenty, world: plenty };
+    // Virtual time goes on faster than the script: what is in time in workerd must be so here.
+    this.#sim.limits = { ...this.#sim.limits, recallWindowMs: DAY_MS, editWindowMs: DAY_MS };
     this.#sim.onFrame = (device, frame) => this.#frames.get(device.name)?.push(frame);
   }
 
@@ -144,6 +149,49 @@ export class SimulatedBackend implements ScriptBackend {
     );
     await this.settle();
     return answer;
+  }
+
+  async edit(user: string, conversation: string, messageId: string, content: string): Promise<Message | Refused> {
+    return this.#alter<Message>(user, conversation, { kind: "edit", messageId, content });
+  }
+
+  recall(user: string, conversation: string, messageId: string): Promise<Message | Refused> {
+    return this.#alter<Message>(user, conversation, { kind: "recall", messageId });
+  }
+
+  react(
+    user: string,
+    conversation: string,
+    messageId: string,
+    emoji: string,
+    wanted: boolean,
+  ): Promise<Reaction | Refused> {
+    return this.#alter<Reaction>(user, conversation, { kind: "react", messageId, emoji, wanted });
+  }
+
+  async #alter<T>(user: string, conversation: string, deed: MessageDeed): Promise<T | Refused> {
+    let answer: T | Refused = { error: "no answer" };
+    this.#sim.ledger.changes.wished(deed);
+    alterMessage(this.#sim, this.#id(conversation), actorOf(user), deed, (result) => {
+      // Which of the two it is depends on the deed.
+      answer = result.ok ? (result.value.value as T) : { error: result.fault.name };
+    });
+    await this.settle();
+    return answer;
+  }
+
+  async mute(actor: string, conversation: string, user: string, muted: boolean): Promise<{ muted: boolean } | Refused> {
+    let answer: { muted: boolean } | Refused = { error: "no answer" };
+    const mutedUntil = muted ? this.#sim.kernel.ms + DAY_MS : null;
+    alter(this.#sim, this.#id(conversation), actorOf(actor), user, { mutedUntil }, (result) => {
+      answer = result.ok ? { muted: result.value.value.mutedUntil !== undefined } : { error: result.fault.name };
+    });
+    await this.settle();
+    return answer;
+  }
+
+  told(): Promise<void> {
+    return this.settle();
   }
 
   received(name: string, conversation: string, seqId: number): Promise<void> {

@@ -1,11 +1,15 @@
 /** Leaf of the world room, as src/objects/FanoutShard.ts: `ShardCore` downwards, a `Lane` upwards. */
+import type { Telling } from "../../src/domain/changeNotices.ts";
 import type { HistoryPage, SendCommand } from "../../src/domain/commands.ts";
 import { Lane } from "../../src/domain/lane.ts";
 import { WORLD_ROOM_ID, type StoredMessage } from "../../src/domain/records.ts";
 import { ShardCore, type ShardEffect } from "../../src/domain/shard.ts";
+import { NOTES_WINDOW_MS, ShardNotes } from "../../src/domain/shardNotes.ts";
 import { err, type Result } from "../../src/protocol/errors.ts";
+import type { ServerFrame } from "../../src/protocol/frames.ts";
+import { all } from "./consumerNotices.ts";
 import { MS, SECOND } from "./kernel.ts";
-import { check } from "./ledger.ts";
+import { check } from "./check.ts";
 import { call, Peer, type Reply } from "./net.ts";
 import type { Sim } from "./sim.ts";
 
@@ -31,6 +35,10 @@ export class ShardNode extends Peer {
   /** Pushes answered only when their messages were handed over: what dies here is pushed again. */
   #owed: { toSeqId: number; reply: Reply<true> }[] = [];
 
+  #notes = new ShardNotes<ServerFrame>();
+  /** Whoever waits for the window of notes that gathers now. */
+  #telling: Reply<true>[] = [];
+
   constructor(sim: Sim, name: string) {
     super(name);
     this.#sim = sim;
@@ -50,6 +58,8 @@ export class ShardNode extends Peer {
       this.#sim.kernel.say(`${this.name} crashes`);
     }
     this.#owed = [];
+    this.#notes = new ShardNotes();
+    this.#telling = [];
     this.#up = new Lane<Parcel>(UP_LANE);
     this.#core = this.#newCore();
     this.forget();
@@ -110,6 +120,45 @@ export class ShardNode extends Peer {
   push(task: { fromSeqId: number; toSeqId: number; messages: StoredMessage[] }, reply: Reply<true>): void {
     this.#owed.push({ toSeqId: task.toSeqId, reply });
     this.#step((core, now) => core.pushed(task.messages, now));
+  }
+
+  /** Edits, recalls and reactions: gathered for a window, then to every session. Whoever is not reached learns it from the next sync. */
+  tell({ key, version, seqId, frame, message }: Telling, reply: Reply<true>): void {
+    if (message !== undefined) {
+      this.#core.amended(seqId, message);
+    }
+    const begins = this.#notes.add({ key, version, frame, isReaction: message === undefined });
+    this.#telling.push(reply);
+    if (!begins) {
+      return;
+    }
+    const { life } = this;
+    this.#sim.kernel.after(NOTES_WINDOW_MS * MS, "notes", this.name, () => {
+      if (this.life === life) {
+        this.#tellAll();
+      }
+    });
+  }
+
+  #tellAll(): void {
+    const frames = this.#notes.take();
+    const waiting = this.#telling.splice(0);
+    const userIds = this.#core.sessionIds();
+    all(
+      userIds,
+      (userId, done: Reply<number>) => {
+        const user = this.#sim.user(userId);
+        call<number>(
+          this.#sim,
+          this,
+          user,
+          "notes",
+          (reply) => user.deliver(frames, reply),
+          () => done(0),
+        );
+      },
+      () => waiting.forEach((reply) => reply(true)),
+    );
   }
 
   // ---- up

@@ -4,7 +4,8 @@ import { ROOM_LIMITS, type RoomLimits } from "../../src/domain/roomContext.ts";
 import { shardNumber } from "../../src/domain/sharding.ts";
 import { SEND_LANE, type SendLimits } from "../../src/domain/sendDesk.ts";
 import type { ServerFrame } from "../../src/protocol/frames.ts";
-import { BusNode, CacheNode, SqlNode } from "./backing.ts";
+import { BusNode } from "./busNode.ts";
+import { CacheNode } from "./cacheNode.ts";
 import { Consumers } from "./consumers.ts";
 import { DeviceNode } from "./deviceNode.ts";
 import { calmPlan, noFaults, type Chances, type FaultCounts, type FaultPlan } from "./faults.ts";
@@ -16,6 +17,7 @@ import { NO_PLANT, type Plant } from "./plants.ts";
 import type { Prng } from "./prng.ts";
 import { RoomNode } from "./roomNode.ts";
 import { ShardNode } from "./shardNode.ts";
+import { SqlNode } from "./sqlNode.ts";
 import { UserNode } from "./userNode.ts";
 
 export type Outage = "sqlDown" | "busDown" | "cacheDown";
@@ -47,7 +49,8 @@ export class Sim {
   readonly shards: ShardNode[] = [];
   limits: RoomLimits = ROOM_LIMITS;
   sendLimits: SendLimits = { sends: SENDS, world: WORLD_SENDS, lane: SEND_LANE };
-  clientOptions: Partial<CoreOptions> = {};
+  /** Devices keep more messages than a seed has: what they hold of each is compared at the end. */
+  clientOptions: Partial<CoreOptions> = { keepMessages: 1_000 };
   /** Life of a presence lease, and when it is renewed. */
   lease = REAL_LEASE;
   /** Deliveries of a queue message before it is given up. */

@@ -31,8 +31,8 @@ describe("the simulator", () => {
 });
 
 describe("planted bugs", () => {
-  it("are at least fifteen", ({ expect }) => {
-    expect(Object.keys(PLANTED_BUGS).length).toBeGreaterThanOrEqual(15);
+  it("are at least forty", ({ expect }) => {
+    expect(Object.keys(PLANTED_BUGS).length).toBeGreaterThanOrEqual(40);
   });
 
   it(`are caught, every one, within ${PLANT_SEEDS} short seeds`, async ({ expect }) => {

@@ -1,28 +1,19 @@
 /**
- * What a client that comes back has missed, as src/objects/sync.ts builds it: one SQL query, one
- * cache read, and only a cold cache asks rooms. Also a page of history, for the repair of gaps.
+ * What a client that comes back has missed, as src/objects/sync.ts builds it: one SQL query, one pipeline for heads and
+ * versions, one for newest messages, and only a cold cache asks rooms.
  */
-import type { Actor, HistoryPage, RoomView } from "../../src/domain/commands.ts";
-import {
-  messageFor,
-  WORLD,
-  WORLD_ROOM_ID,
-  type ConversationState,
-  type StoredMessage,
-} from "../../src/domain/records.ts";
-import { worldState } from "../../src/domain/membership.ts";
-import type { Fault, Result } from "../../src/protocol/errors.ts";
+import type { RoomView } from "../../src/domain/commands.ts";
+import { WORLD } from "../../src/domain/records.ts";
+import { isNews, knownHead, startOf } from "../../src/domain/syncPlan.ts";
+import type { Result } from "../../src/protocol/errors.ts";
 import type { SyncRequest, SyncResult } from "../../src/protocol/frames.ts";
-import type { Message, SyncedConversation } from "../../src/protocol/things.ts";
-import { call, type Failed, type Peer } from "./net.ts";
+import type { SyncedConversation } from "../../src/protocol/things.ts";
+import { eachOf } from "./eachOf.ts";
+import { call, type Failed } from "./net.ts";
 import type { Sim } from "./sim.ts";
+import type { SqlItem } from "./sqlNode.ts";
+import { gather, readHot, readLog, type Asker, type News, type Stand, type Standings } from "./syncReads.ts";
 import type { UserNode } from "./userNode.ts";
-
-/** Messages after each known head. Source: WIRE, `sync`. */
-const MESSAGES = 50;
-
-type Page = { after?: number | undefined; before?: number | undefined; limit: number };
-type Item = { id: string; headSeqId: number; readSeqId: number; version: number };
 
 export function answerSync(
   sim: Sim,
@@ -42,7 +33,8 @@ export function answerSync(
     });
     return;
   }
-  call<Item[]>(
+  const asker = { sim, user };
+  call<SqlItem[]>(
     sim,
     user,
     sim.sql,
@@ -55,17 +47,23 @@ export function answerSync(
       }
       const here = new Set(listed.map((item) => item.id));
       const unlisted = Object.keys(request.heads).filter((id) => !here.has(id));
-      asked(sim, user, unlisted, (answers) => {
+      asked(asker, unlisted, (answers) => {
         if (answers === "failed") {
           answer("failed");
           return;
         }
         const items = [...listed, ...answers.items];
-        withHeads(sim, user, items, (heads) => {
-          if (heads === "failed") {
+        withStandings(asker, items, (standings) => {
+          if (standings === "failed") {
             answer("failed");
           } else {
-            build(sim, user, request, items, answers.removed, heads, answer);
+            asRoomsSay(asker, items, standings, (now) => {
+              if (now === "failed") {
+                answer("failed");
+              } else {
+                build(asker, request, now.items, [...answers.removed, ...now.removed], standings, answer);
+              }
+            });
           }
         });
       });
@@ -75,12 +73,11 @@ export function answerSync(
 
 /** SQL may be late: only a room itself can say that somebody is not its member any more. */
 function asked(
-  sim: Sim,
-  user: UserNode,
+  { sim, user }: Asker,
   ids: readonly string[],
-  done: (answers: { items: Item[]; removed: string[] } | Failed) => void,
+  done: (answers: { items: SqlItem[]; removed: string[] } | Failed) => void,
 ): void {
-  const items: Item[] = [];
+  const items: SqlItem[] = [];
   const removed: string[] = [];
   eachOf(
     ids,
@@ -95,7 +92,7 @@ function asked(
         (view) => {
           if (view !== "failed" && view.ok) {
             const { headSeqId, readSeqId, conversation } = view.value;
-            items.push({ id, headSeqId, readSeqId, version: conversation.version });
+            items.push({ id, headSeqId, readSeqId, conversation, lastMessage: undefined });
           } else if (view !== "failed") {
             removed.push(id);
           }
@@ -107,210 +104,123 @@ function asked(
   );
 }
 
-/** Heads from the cache, else from the rooms, never older than SQL's or than what passed through here. */
-function withHeads(
-  sim: Sim,
-  user: UserNode,
-  items: readonly Item[],
-  done: (heads: Map<string, number> | Failed) => void,
+/** Where a later change is known SQL has missed something, perhaps a removal: the room itself says how things stand. */
+function asRoomsSay(
+  asker: Asker,
+  items: readonly SqlItem[],
+  standings: Standings,
+  done: (now: { items: SqlItem[]; removed: string[] } | Failed) => void,
+): void {
+  const isBehind = ({ id, conversation: { type, version } }: SqlItem): boolean =>
+    type !== WORLD && (standings.get(id)?.version ?? 0) > version;
+  asked(
+    asker,
+    items.filter(isBehind).map((item) => item.id),
+    (answers) =>
+      done(
+        answers === "failed"
+          ? "failed"
+          : { items: [...items.filter((item) => !isBehind(item)), ...answers.items], removed: answers.removed },
+      ),
+  );
+}
+
+/** Heads from the cache, else from the rooms, never older than SQL's or than what passed through here; versions as they are known. */
+function withStandings(
+  { sim, user }: Asker,
+  items: readonly SqlItem[],
+  done: (standings: Standings | Failed) => void,
 ): void {
   const ids = items.map((item) => item.id);
-  call<(number | undefined)[]>(
+  call<{ headSeqId: number | undefined; version: number | undefined }[]>(
     sim,
     user,
     sim.cache,
     "heads",
-    (reply) => sim.cache.heads(ids, reply),
+    (reply) => sim.cache.standings(ids, reply),
     (cached) => {
-      const heads = new Map<string, number>();
+      const standings = new Map<string, Stand>();
       const cold: string[] = [];
       items.forEach((item, index) => {
-        const value = cached === "failed" ? undefined : cached[index];
-        if (value === undefined) {
+        const { headSeqId, version } = (cached === "failed" ? undefined : cached[index]) ?? {};
+        if (headSeqId === undefined) {
           cold.push(item.id);
         }
-        heads.set(item.id, Math.max(item.headSeqId, value ?? 0, user.heads.get(item.id) ?? 0));
+        standings.set(item.id, {
+          headSeqId: Math.max(item.headSeqId, headSeqId ?? 0, user.heads.get(item.id) ?? 0),
+          version: Math.max(item.conversation.version, version ?? 0),
+          cachedVersion: version ?? 0,
+          readSeqId: item.conversation.type === WORLD ? 0 : Math.max(item.readSeqId, user.reads.get(item.id) ?? 0),
+        });
       });
       eachOf(
         cold,
         (id, next: (ok: boolean) => void) => {
-          const room = sim.room(id);
-          call<HistoryPage>(
-            sim,
-            user,
-            room,
-            "readLog",
-            (reply) => room.step((core) => core.readLog(0, 0), reply),
-            (page) => {
-              if (page !== "failed") {
-                heads.set(id, Math.max(heads.get(id) ?? 0, page.headSeqId));
-              }
-              next(page !== "failed");
-            },
-          );
+          readLog(sim, user, id, 0, 0, (page) => {
+            const standing = standings.get(id);
+            if (page !== "failed" && standing !== undefined) {
+              standing.headSeqId = Math.max(standing.headSeqId, page.headSeqId);
+              standing.version = Math.max(standing.version, page.version ?? 0);
+            }
+            next(page !== "failed");
+          });
         },
-        (ok) => done(ok ? heads : "failed"),
+        (ok) => done(ok ? standings : "failed"),
       );
     },
   );
 }
 
 function build(
-  sim: Sim,
-  user: UserNode,
+  asker: Asker,
   request: SyncRequest,
-  items: readonly Item[],
+  items: readonly SqlItem[],
   removed: string[],
-  heads: ReadonlyMap<string, number>,
+  standings: Standings,
   answer: (result: SyncResult | Failed) => void,
 ): void {
+  const { sim, user } = asker;
+  const news = items.flatMap((item): News[] => {
+    const standing = standings.get(item.id) ?? {
+      headSeqId: item.headSeqId,
+      version: item.conversation.version,
+      cachedVersion: 0,
+      readSeqId: item.readSeqId,
+    };
+    const known = knownHead(request, item.id);
+    const after = startOf(known, item.conversation.type, standing.headSeqId);
+    return isNews(known, standing) ? [{ item, standing, known, after }] : [];
+  });
   const conversations: SyncedConversation[] = [];
-  const changed = items.filter((item) => {
-    const known = knownOf(request, item.id);
-    return known === undefined || (heads.get(item.id) ?? 0) > known.seqId || item.version > known.version;
-  });
-  eachOf(
-    changed,
-    (item, next: (ok: boolean) => void) => {
-      const head = heads.get(item.id) ?? item.headSeqId;
-      const world = item.id === WORLD_ROOM_ID;
-      const after = knownOf(request, item.id)?.seqId ?? (world ? Math.max(0, head - MESSAGES) : 0);
-      const finish = (messages: readonly StoredMessage[]): void => {
-        conversations.push(present(sim, user.actor, item, head, after, messages));
-        next(true);
-      };
-      if (head <= after) {
-        finish([]);
-        return;
-      }
-      historyPage(sim, user, user.actor, item.id, { after, limit: MESSAGES }, (page) => {
-        if (page === "failed") {
-          next(false);
-        } else {
-          finish(page.ok ? page.value : []);
+  readHot(asker, news, (hot) => {
+    eachOf(
+      news,
+      (one, next: (ok: boolean) => void) => {
+        gather(asker, one, hot.get(one.item.id), (synced) => {
+          if (synced === "removed") {
+            removed.push(one.item.id);
+          } else if (synced !== "failed") {
+            conversations.push(synced);
+          }
+          next(synced !== "failed");
+        });
+      },
+      (ok) => {
+        if (sim.kernel.verbose) {
+          const told = conversations.map(
+            ({ conversation: { conversationId, version }, changesUpTo: upTo, messages, updated }) =>
+              [
+                conversationId,
+                version,
+                upTo,
+                messages.map((m) => m.seqId).join(),
+                updated.map((m) => m.seqId).join(),
+              ].join(":"),
+          );
+          sim.kernel.say(`${user.name} syncs ${JSON.stringify(request.heads)} → ${told.join(" ")} ${ok}`);
         }
-      });
-    },
-    (ok) => {
-      if (sim.kernel.verbose) {
-        sim.kernel.say(`${user.name} syncs ${JSON.stringify(request.heads)} → ${JSON.stringify([...heads])} ${ok}`);
-      }
-      answer(ok ? { conversations, removed, nextCursor: null, serverTime: sim.kernel.ms } : "failed");
-    },
-  );
-}
-
-/** Rows after `after`: from the room's log, or from SQL when they have left it. */
-export function historyPage(
-  sim: Sim,
-  from: Peer,
-  actor: Actor,
-  id: string,
-  wanted: Page,
-  done: (page: Result<StoredMessage[]> | Failed) => void,
-): void {
-  const room = sim.room(id);
-  const { after, limit } = wanted;
-  call<Result<HistoryPage>>(
-    sim,
-    from,
-    room,
-    "history",
-    (reply) => room.step((core) => core.history(actor, wanted), reply),
-    (page) => {
-      if (page === "failed") {
-        done("failed");
-      } else if (!page.ok) {
-        done(page);
-      } else if (after === undefined || page.value.firstSeqId <= after + 1) {
-        done({ ok: true, value: page.value.messages });
-      } else {
-        call<StoredMessage[]>(
-          sim,
-          from,
-          sim.sql,
-          "page",
-          (reply) => sim.sql.page(id, after, limit, reply),
-          (rows) => done(rows === "failed" ? "failed" : { ok: true, value: rows }),
-        );
-      }
-    },
-  );
-}
-
-/** A device's own request, over REST. */
-export function restHistory(
-  sim: Sim,
-  user: UserNode,
-  id: string,
-  { after, before, limit }: Page,
-  done: (page: Message[] | Fault | undefined) => void,
-): void {
-  historyPage(sim, sim.gateway, user.actor, id, { after, before, limit }, (page) => {
-    if (page === "failed") {
-      done(undefined);
-    } else {
-      done(page.ok ? page.value.map((message) => messageFor(message, user.name)) : page.fault);
-    }
+        answer(ok ? { conversations, removed, nextCursor: null, serverTime: sim.kernel.ms } : "failed");
+      },
+    );
   });
-}
-
-type Known = { seqId: number; version: number };
-
-function knownOf(request: SyncRequest, id: string): Known | undefined {
-  const head = request.heads[id];
-  if (head === undefined) {
-    return undefined;
-  }
-  const none = Number.MAX_SAFE_INTEGER;
-  return typeof head === "number"
-    ? { seqId: head, version: none }
-    : { seqId: head.seqId, version: head.version ?? none };
-}
-
-function present(
-  sim: Sim,
-  actor: Actor,
-  item: Item,
-  head: number,
-  after: number,
-  messages: readonly StoredMessage[],
-): SyncedConversation {
-  const state: ConversationState =
-    sim.sql.conversations.get(item.id)?.state ?? sim.room(item.id).store.load().state ?? worldState(item.id);
-  const own = messages.findLast((message) => message.senderId === actor.userId)?.seqId ?? 0;
-  const readSeqId = state.type === WORLD ? 0 : Math.min(head, Math.max(item.readSeqId, own));
-  return {
-    conversation: { ...state, headSeqId: head },
-    unreadCount: head - readSeqId,
-    readSeqId,
-    role: 1,
-    muted: false,
-    pinned: false,
-    messages: messages.map((message) => messageFor(message, actor.userId)),
-    hasMore: (messages.at(-1)?.seqId ?? after) < head,
-    updated: [],
-  };
-}
-
-/** One after the other would take too long; all at once, and `done` hears whether each succeeded. */
-function eachOf<Element>(
-  items: readonly Element[],
-  each: (item: Element, next: (ok: boolean) => void) => void,
-  done: (ok: boolean) => void,
-): void {
-  let left = items.length;
-  let ok = true;
-  if (left === 0) {
-    done(true);
-  }
-  for (const item of items) {
-    each(item, (good) => {
-      ok = ok && good;
-      left -= 1;
-      if (left === 0) {
-        done(ok);
-      }
-    });
-  }
 }

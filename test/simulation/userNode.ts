@@ -81,7 +81,7 @@ export class UserNode extends Peer {
         return;
       }
       case "mark-read":
-        return this.#markRead(frame.data.conversationId, frame.data.seqId);
+        return this.#markRead(wire, frame);
       case "sync":
         return answerSync(this.#sim, this, frame.data, (answer) => {
           wire.down([
@@ -101,6 +101,11 @@ export class UserNode extends Peer {
   /** Newest sequences that passed through here. */
   get heads(): ReadonlyMap<string, number> {
     return this.#heads.newest;
+  }
+
+  /** How far this user has read, as far as it passed through here. */
+  get reads(): ReadonlyMap<string, number> {
+    return this.#heads.read;
   }
 
   /** A socket went away. Only the last one that goes matters. */
@@ -138,7 +143,11 @@ export class UserNode extends Peer {
 
   /** Frames to all sockets; answers how many were open. */
   deliver(frames: readonly ServerFrame[], reply: Reply<number>): void {
-    reply(this.#send(frames));
+    const sockets = this.#send(frames);
+    if (this.#sim.kernel.verbose) {
+      this.#sim.kernel.say(`${this.name} tells ${sockets} sockets ${JSON.stringify(frames)}`);
+    }
+    reply(sockets);
   }
 
   /** Messages of one room. A slow or silent receiver has taken them all the same. */
@@ -231,6 +240,7 @@ export class UserNode extends Peer {
       { type: "message-ack", data: { clientMsgId, conversationId, status: "sent", messageId, seqId, createdAt } },
     ]);
     this.#heads.note(conversationId, seqId);
+    this.#heads.noteRead(conversationId, seqId);
     // World readers get it with everyone else, from the shard.
     if (conversationId === WORLD_ROOM_ID || this.#echoed.has(messageId)) {
       return;
@@ -272,7 +282,10 @@ export class UserNode extends Peer {
     );
   }
 
-  #markRead(conversationId: string, seqId: number): void {
+  #markRead(
+    wire: Wire,
+    { id: ref, data: { conversationId, seqId } }: Extract<ClientFrame, { type: "mark-read" }>,
+  ): void {
     const sim = this.#sim;
     const room = sim.room(conversationId);
     if (conversationId === WORLD_ROOM_ID) {
@@ -296,7 +309,19 @@ export class UserNode extends Peer {
             reply(readSeqId);
           },
         ),
-      () => undefined,
+      (readSeqId) => {
+        if (readSeqId === "failed") {
+          wire.down([{ type: "error", data: { error: toWireError({ name: "UNAVAILABLE" }, "r"), ref } }]);
+        } else if (readSeqId !== undefined) {
+          this.#heads.noteRead(conversationId, readSeqId);
+          const data = { conversationId, userId: this.name, readSeqId };
+          for (const other of this.#open()) {
+            if (other !== wire) {
+              other.down([{ type: "message-read-receipt", data }]);
+            }
+          }
+        }
+      },
     );
   }
 

@@ -5,7 +5,8 @@ import { ROOM_LIMITS } from "../../src/domain/roomContext.ts";
 import { SEND_LANE } from "../../src/domain/sendDesk.ts";
 import type { DeviceNode } from "./deviceNode.ts";
 import { drawPlan, outageUs, type Intervals } from "./faults.ts";
-import { add, create, remove } from "./gateway.ts";
+import { alterSomething } from "./deeds.ts";
+import { add, alter, create, remove } from "./gateway.ts";
 import { MS, SECOND } from "./kernel.ts";
 import type { Sim } from "./sim.ts";
 
@@ -155,11 +156,20 @@ export class Workload {
     if (id === undefined) {
       return;
     }
-    if (dice < 0.14) {
+    if (dice < 0.09) {
       const cursor = device.core.cursor(id) ?? 0;
       if (cursor > 0 && id !== WORLD_ROOM_ID) {
-        device.markRead(id, random.between(1, cursor));
+        if (random.chance(0.03)) {
+          // A client that is wrong: past the head.
+          device.say({ type: "mark-read", data: { conversationId: id, seqId: cursor + 3 } });
+        } else {
+          device.markRead(id, random.between(1, cursor));
+        }
       }
+      return;
+    }
+    if (dice < 0.15) {
+      alterSomething(this.#sim, device, id);
       return;
     }
     if (this.#isQuiet(id)) {
@@ -204,7 +214,7 @@ export class Workload {
       messageType: "text",
       content: `message ${this.#sent}`,
     };
-    if (random.chance(0.02)) {
+    if (random.chance(0.06)) {
       const rows = ledger.truth(conversationId).rows;
       const quoted = rows.length > 0 ? random.pick(rows.slice(-20)) : undefined;
       if (quoted !== undefined) {
@@ -229,7 +239,7 @@ export class Workload {
   }
 
   #changeMembers(): void {
-    const { random, ledger } = this.#sim;
+    const { random, ledger, kernel } = this.#sim;
     if (random.chance(0.03) && this.#groups.length < 12) {
       this.#createGroup(random.between(2, this.#userIds.length), []);
       return;
@@ -240,7 +250,10 @@ export class Workload {
     const members = ledger.truth(group.id).members;
     const userId = random.pick(others);
     const inside = members.get(userId)?.leftAt === undefined && members.has(userId);
-    if (inside && random.chance(0.7)) {
+    if (inside && random.chance(0.25)) {
+      const mutedUntil = random.chance(0.2) ? null : kernel.ms + random.between(100, 4_000);
+      alter(this.#sim, group.id, actor, userId, { mutedUntil });
+    } else if (inside && random.chance(0.7)) {
       remove(this.#sim, group.id, actor, userId);
     } else {
       add(this.#sim, group.id, actor, [userId, random.pick(others)]);

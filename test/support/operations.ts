@@ -22,7 +22,7 @@ export const OPERATIONS = {
   disconnect: /^objects shard 1, cache 1; rows session 3, shard 1, cache 2; cache 3 in 1$/,
   "be known as away, 30 s later":
     /^objects session 4, shard 1, cache 2; rows session 3, cache 1, sql 1; SQL 3 in 3; queue 1; cache 5 in 2$/,
-  "list page": /^worker 1; objects session 4, cache 2; SQL 5 in 2; cache 23 in 2$/,
+  "list page": /^worker 1; objects session 4, cache 2; SQL 5 in 2; cache 24 in 2$/,
   "history page": /^worker 1; objects room 1, session 1$/,
   "sync, everything is new": /^worker 1; objects session 4, cache 3; SQL 5 in 2; cache 24 in 3$/,
   "sync by socket, nothing is new": /^frames 1; objects cache 2; SQL 5 in 2; cache 3 in 2$/,

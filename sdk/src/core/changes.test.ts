@@ -106,3 +106,81 @@ test("a recall empties what answers show of it", ({ expect }) => {
   client.receive(recalled(1));
   expect(client.core.messages(ROOM)[1]?.replyTo?.preview).toBe("");
 });
+
+describe("what a sync and frames say together", () => {
+  const conversation = (version: number, headSeqId: number): ServerFrame => ({
+    type: "conversation-updated",
+    data: { conversation: { ...syncedItem([]).conversation, version, headSeqId } },
+  });
+  const asked = (client: Harness) => {
+    client.closed(1006);
+    client.forget();
+    client.pass(1_000);
+    client.greeted();
+    const [sync] = client.frames.filter((frame) => frame.type === "sync");
+    return sync?.type === "sync" ? sync.data.heads[ROOM] : undefined;
+  };
+
+  test("only an answer of sync proves that the changes before its version are known", ({ expect }) => {
+    const client = online();
+    client.push(1);
+    client.receive(conversation(9, 1));
+    expect(asked(client)).toMatchObject({ seqId: 1, version: 1 });
+    client.synced({ ...syncedItem([]), changesUpTo: 3 });
+    expect(asked(client)).toMatchObject({ seqId: 1, version: 3 });
+  });
+
+  test("a message that was pushed before it changed takes the form that a sync brings", ({ expect }) => {
+    const client = online();
+    client.push(1, 2);
+    client.closed(1006);
+    client.pass(1_000);
+    client.greeted();
+    client.push(3);
+    const synced = syncedItem([3], 3);
+    client.synced({ ...synced, messages: [message(3, { content: undefined, recalledAt: 5 })] });
+    expect(client.core.messages(ROOM).at(-1)).not.toHaveProperty("content", "message 3");
+    expect(client.core.messages(ROOM).at(-1)).toMatchObject({ seqId: 3, recalledAt: 5 });
+  });
+
+  test("late news of what a sync has told of change nothing", ({ expect }) => {
+    const client = online();
+    client.push(1);
+    asked(client);
+    const now = message(1, { reactions: [{ emoji: "👍", count: 2, mine: false }] });
+    const item = syncedItem([], 1);
+    client.synced({ ...item, conversation: { ...item.conversation, version: 9 }, updated: [now] });
+    client.receive(reaction(1, 1, 8));
+    expect(client.core.messages(ROOM)[0]?.reactions).toEqual([{ emoji: "👍", count: 2, mine: false }]);
+  });
+
+  test("one's own reaction is one's own, though a later one of others came before", ({ expect }) => {
+    const client = online();
+    client.push(1);
+    client.receive(reaction(1, 2, 9));
+    client.receive(reaction(1, 1, 8, ME));
+    expect(client.core.messages(ROOM)[0]?.reactions).toEqual([{ emoji: "👍", count: 2, mine: true }]);
+  });
+
+  test("a receipt comes once and never goes back", ({ expect }) => {
+    const client = online();
+    const receipt = (readSeqId: number): void =>
+      client.receive({ type: "message-read-receipt", data: { conversationId: ROOM, userId: "u", readSeqId } });
+    [3, 2, 3, 4].forEach(receipt);
+    const heard = client
+      .of("frame")
+      .flatMap(({ frame }) => (frame.type === "message-read-receipt" ? [frame.data] : []));
+    expect(heard.map((data) => data.readSeqId)).toEqual([3, 4]);
+  });
+
+  test("whoever was removed and is back asks for the changes of what they have", ({ expect }) => {
+    const client = online();
+    client.push(1);
+    client.receive({ type: "conversation-removed", data: { conversationId: ROOM, reason: "removed" } });
+    expect(asked(client)).toBeUndefined();
+    client.forget();
+    client.synced({ ...syncedItem([], 1), changesUpTo: 9 });
+    const [again] = client.frames.filter((frame) => frame.type === "sync");
+    expect(again).toMatchObject({ data: { heads: { [ROOM]: { seqId: 1, version: 1 } } } });
+  });
+});

@@ -153,7 +153,7 @@ describe("sync", () => {
     client.greeted();
     expect(client.frames).toEqual([
       PING,
-      { type: "sync", id: "sync-2", data: { heads: { [ROOM]: { seqId: 10, version: 1 } } } },
+      { type: "sync", id: "sync-2", data: { heads: { [ROOM]: { seqId: 10, version: 1, readSeqId: 0 } } } },
     ]);
     expect(client.core.cursors()).toEqual({ [ROOM]: 10 });
   });
@@ -258,29 +258,53 @@ describe("sync", () => {
 
 describe("read pointers and typing", () => {
   test("a pointer grows only and is sent at most once a second", ({ expect }) => {
-    const client = new Harness().online(syncedItem([1]));
+    const client = new Harness().online(syncedItem([1, 2, 3, 4, 5]));
     for (const seqId of [3, 2, 4, 5]) {
       client.do(client.core.markRead(ROOM, seqId, client.now));
     }
     expect(client.frames).toHaveLength(1);
     client.pass(1_000);
-    expect(client.frames.at(-1)).toEqual({ type: "mark-read", data: { conversationId: ROOM, seqId: 5 } });
+    expect(client.frames.at(-1)).toMatchObject({ type: "mark-read", data: { conversationId: ROOM, seqId: 5 } });
     client.pass(10_000);
     expect(client.frames).toHaveLength(2);
   });
 
   test("a pointer that may be lost with the socket is sent again after the sync", ({ expect }) => {
-    const client = new Harness().online(syncedItem([1]));
+    const client = new Harness().online(syncedItem([1, 2]));
     client.do(client.core.markRead(ROOM, 1, client.now));
     client.closed(1006);
     client.do(client.core.markRead(ROOM, 2, client.now));
     client.forget();
     client.pass(5_000);
     client.greeted();
-    client.synced(syncedItem([2]));
-    expect(client.frames.at(-1)).toEqual({ type: "mark-read", data: { conversationId: ROOM, seqId: 2 } });
+    client.synced(syncedItem([], 2));
+    expect(client.frames.at(-1)).toMatchObject({ type: "mark-read", data: { conversationId: ROOM, seqId: 2 } });
     client.pass(60_000);
     expect(client.frames.filter((frame) => frame.type === "mark-read")).toHaveLength(1);
+  });
+
+  test("a pointer goes no further than what is known to exist", ({ expect }) => {
+    const client = new Harness().online(syncedItem([1, 2]));
+    client.do(client.core.markRead(ROOM, 9, client.now));
+    expect(client.frames.at(-1)).toMatchObject({ type: "mark-read", data: { conversationId: ROOM, seqId: 2 } });
+  });
+
+  test("a pointer that was refused for now is sent again, one that never will be taken is not", ({ expect }) => {
+    const client = new Harness().online(syncedItem([1, 2]));
+    const sent = () => client.frames.flatMap((frame) => (frame.type === "mark-read" ? [frame] : []));
+    const refuse = (retry: "later" | "never"): void => {
+      const error = { code: 1012, name: "UNAVAILABLE", message: "", requestId: "r", retry } as const;
+      client.receive({ type: "error", data: { error, ref: sent().at(-1)?.id } });
+    };
+    client.do(client.core.markRead(ROOM, 1, client.now));
+    refuse("later");
+    client.pass(4_000);
+    expect(sent()).toHaveLength(1);
+    client.pass(2_000);
+    expect(sent().map((frame) => frame.data.seqId)).toEqual([1, 1]);
+    refuse("never");
+    client.pass(60_000);
+    expect(sent()).toHaveLength(2);
   });
 
   test("typing is told once in three seconds", ({ expect }) => {

@@ -56,7 +56,7 @@ export class ClientCore {
     );
     this.#sends = new Sends(this.#outbox, this.#timelines, this.#out);
     this.#reads = new Reads(this.#out);
-    this.#syncer = new Syncer(() => this.#timelines.heads(), this.#out);
+    this.#syncer = new Syncer(() => this.#timelines.heads((id) => this.#reads.readSeqId(id)), this.#out);
     this.#connection = new Connection(
       random,
       this.#out,
@@ -91,6 +91,16 @@ export class ClientCore {
   /** Everything up to this sequence has been emitted; undefined for an unknown conversation. */
   cursor(conversationId: string): number | undefined {
     return this.#timelines.cursor(conversationId);
+  }
+
+  /** The last message that is known to exist; undefined for an unknown conversation. */
+  head(conversationId: string): number | undefined {
+    return this.#timelines.head(conversationId);
+  }
+
+  /** How far this user has read, on this device or another; 0 when that is not known. */
+  readSeqId(conversationId: string): number {
+    return this.#reads.readSeqId(conversationId);
   }
 
   /** For the next life of this client: give it back as `cursors`. */
@@ -180,9 +190,10 @@ export class ClientCore {
     return this.#out.take();
   }
 
-  /** Coalesced, and only grows. */
+  /** Coalesced, and only grows; nobody has read what is not known to exist. */
   markRead(conversationId: string, seqId: number, now: number): Steps {
-    this.#reads.want(conversationId, seqId, now, this.#connection.isReady);
+    const upTo = Math.min(seqId, this.head(conversationId) ?? seqId);
+    this.#reads.want(conversationId, upTo, now, this.#connection.isReady);
     return this.#out.take();
   }
 
@@ -219,7 +230,7 @@ export class ClientCore {
         break;
       case "room":
         this.#connection.rooms.ready(link, now, this.#connection.isReady);
-        this.#timelines.open(frame.data.conversationId, frame.data.headSeqId, 0, now);
+        this.#timelines.open(frame.data.conversationId, frame.data.headSeqId, undefined, now);
         break;
       case "message-ack":
         this.#sends.acked(frame.data, now);
@@ -236,7 +247,9 @@ export class ClientCore {
         }
         break;
       case "sync-result":
-        this.#synced(frame.data, frame.ref, now);
+        if (this.#syncer.isAwaited(frame.ref)) {
+          this.#synced(frame.data, now);
+        }
         break;
       case "error":
         this.#refused(frame, now);
@@ -300,30 +313,39 @@ export class ClientCore {
 
   #received(message: Message, live: boolean, now: number): void {
     this.#sends.settle(message, now);
+    if (message.senderId === this.#userId) {
+      // Whoever writes has read what stands above.
+      this.#reads.confirmed(message.conversationId, message.seqId);
+    }
     this.#timelines.accept(message, live, now);
   }
 
-  #synced(data: ServerFrameOf<"sync-result">["data"], ref: string | undefined, now: number): void {
+  #synced(data: ServerFrameOf<"sync-result">["data"], now: number): void {
     for (const synced of data.conversations) {
-      const { messages, updated, hasMore: _hasMore, ...item } = synced;
+      const { messages, updated, changesUpTo, hasMore: _hasMore, ...item } = synced;
       const { conversationId, headSeqId, version } = item.conversation;
       this.#out.emit({ type: "item", item });
-      this.#timelines.open(conversationId, headSeqId, version, now);
+      // Who was removed and is back did not ask for the changes of what they have: that is a sync of its own.
+      const isBack = !this.#syncer.hasNamed(conversationId) && this.#timelines.isReturn(conversationId);
+      if (isBack) {
+        this.#syncer.askAgain();
+      }
+      this.#timelines.open(conversationId, headSeqId, isBack ? undefined : (changesUpTo ?? version), now);
       this.#reads.confirmed(conversationId, item.readSeqId);
       for (const message of messages) {
         this.#received(message, false, now);
       }
       for (const message of updated) {
-        // Here no reactions means that there are none; a frame just leaves them out.
-        const whole = { ...message, reactions: message.reactions ?? [] };
-        this.#other({ type: "message-updated", data: { message: whole } }, now);
+        if (!this.#timelines.reread(message, now)) {
+          this.#out.emit({ type: "frame", frame: { type: "message-updated", data: { message } } });
+        }
       }
     }
     for (const conversationId of data.removed) {
       this.#timelines.close(conversationId);
       this.#out.emit({ type: "removed", conversationId });
     }
-    if (this.#syncer.answered(data.nextCursor, ref, now)) {
+    if (this.#syncer.answered(data.nextCursor, now)) {
       this.#connection.synced();
       this.#timelines.setSynced(true, now);
       this.#reads.flush(now);
@@ -336,7 +358,7 @@ export class ClientCore {
     if (error.name === "RATE_LIMITED") {
       this.#connection.rateLimited(error.retryAfterMs);
     }
-    if (!this.#syncer.refused(ref, error, now)) {
+    if (!this.#syncer.refused(ref, error, now) && !this.#reads.refused(ref, error, now)) {
       this.#out.emit({ type: "frame", frame });
     }
   }
@@ -348,18 +370,23 @@ export class ClientCore {
       case "conversation-joined":
       case "conversation-updated":
       case "friend-accepted": {
-        const { conversationId, headSeqId, version } = frame.data.conversation;
-        this.#timelines.open(conversationId, headSeqId, version, now);
+        const { conversationId, headSeqId } = frame.data.conversation;
+        this.#timelines.open(conversationId, headSeqId, undefined, now);
         break;
       }
       case "conversation-removed":
         this.#timelines.close(frame.data.conversationId);
         break;
-      case "message-read-receipt":
-        if (frame.data.userId === this.#userId) {
-          this.#reads.confirmed(frame.data.conversationId, frame.data.readSeqId);
+      case "message-read-receipt": {
+        const { conversationId, userId, readSeqId } = frame.data;
+        if (userId === this.#userId) {
+          this.#reads.confirmed(conversationId, readSeqId);
+        }
+        if (!this.#reads.isNews(conversationId, userId, readSeqId)) {
+          return;
         }
         break;
+      }
       default:
         if (this.#timelines.change(frame, this.#userId, now)) {
           return;

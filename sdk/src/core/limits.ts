@@ -20,7 +20,7 @@ export const LOADS_AT_ONCE = 4;
 /** A page that does not bring what a push has promised is asked for again so often, then the gap is reported. */
 export const EMPTY_PAGE_TRIES = 3;
 
-/** Heads in one `sync` frame: a head is at most 110 bytes, a frame at most 64 KiB. The rest is recognised by sequence. */
+/** Heads in one `sync` frame: a head is at most 128 bytes, a frame at most 64 KiB. The rest is recognised by sequence. */
 export const SYNC_HEADS_LIMIT = 500;
 export const SYNC_TIMEOUT_MS = 10_000;
 
@@ -42,3 +42,9 @@ export const READ_INTERVAL_MS = 1_000;
 export const READ_RESEND_WINDOW_MS = 120_000;
 /** Typing is shown 5 s after the last event, so once in 3 s keeps it alive. */
 export const TYPING_INTERVAL_MS = 3_000;
+/** A pointer that a room did not take for now is said again after this time. */
+export const READ_RETRY_MS = 5_000;
+/** Pointers whose refusal would still be understood. */
+export const READS_ASKED = 256;
+/** Readers whose newest receipt is remembered, all conversations together: those that may still overtake each other. */
+export const RECEIPTS_KEPT = 2_000;

@@ -13,6 +13,8 @@ export class Syncer {
   /** Pages belong to the heads that the first of them was asked with. */
   #sent: Heads = {};
   #dueAt = Infinity;
+  /** The answer has brought what it was not asked for. */
+  #again = false;
 
   constructor(heads: () => Heads, out: Effects) {
     this.#heads = heads;
@@ -24,23 +26,40 @@ export class Syncer {
     this.#ask(now, undefined);
   }
 
+  /** Whether the sync that is under way has named this conversation. */
+  hasNamed(conversationId: string): boolean {
+    return this.#sent[conversationId] !== undefined;
+  }
+
+  /** Whether this answers what was asked last: an earlier answer, or the same again, may be older than what is known by now. */
+  isAwaited(ref: string | undefined): boolean {
+    return this.#waitingFor !== undefined && (ref === undefined || ref === this.#waitingFor);
+  }
+
+  /** When the answer is whole it is asked once more, with what is known then. */
+  askAgain(): void {
+    this.#again = true;
+  }
+
   cancel(): void {
+    this.#again = false;
     this.#waitingFor = undefined;
     this.#dueAt = Infinity;
     this.#sent = {};
   }
 
-  /** A page came; true when it was the last one that was waited for. */
-  answered(nextCursor: string | null, ref: string | undefined, now: number): boolean {
-    if (this.#waitingFor === undefined || (ref !== undefined && ref !== this.#waitingFor)) {
-      return false;
-    }
+  /** The page that was awaited came; true when it was the last one. */
+  answered(nextCursor: string | null, now: number): boolean {
     if (nextCursor !== null) {
       this.#ask(now, nextCursor);
       return false;
     }
+    const again = this.#again;
     this.cancel();
-    return true;
+    if (again) {
+      this.start(now);
+    }
+    return !again;
   }
 
   /** True when the refused frame was the sync: it is asked for again later, from its first page. */

@@ -4,12 +4,16 @@
  */
 import type { Message } from "./types.ts";
 import { BUFFER_LIMIT } from "./limits.ts";
+import { newerOf } from "./window.ts";
 
 export type TimelineSink = {
   message(conversationId: string, message: Message, live: boolean): void;
   gap(conversationId: string, fromSeqId: number, toSeqId: number): void;
+  /** A message that was emitted before came again, perhaps in a newer form. */
+  again(message: Message, live: boolean): void;
 };
 
+type Change = { version: number; change: (message: Message) => Message };
 type Early = { message: Message; live: boolean };
 
 export class Timeline {
@@ -19,7 +23,9 @@ export class Timeline {
   #head: number;
   #early: Map<number, Early> | undefined;
   /** Changes of messages that have not come yet. */
-  readonly #changes = new Map<number, (message: Message) => Message>();
+  readonly #changes = new Map<number, Change[]>();
+  /** What is read back from now on holds all changes up to this version of the conversation. */
+  readVersion = 0;
 
   /** @param contiguous sequences up to here are none of this client's business any more. */
   constructor(conversationId: string, contiguous: number, sink: TimelineSink) {
@@ -46,10 +52,10 @@ export class Timeline {
   accept(came: Message, live: boolean): void {
     const { seqId } = came;
     if (seqId <= this.#contiguous) {
+      this.#sink.again(came, live);
       return;
     }
-    const message = this.#changes.get(seqId)?.(came) ?? came;
-    this.#changes.delete(seqId);
+    const message = this.#changed(came, live);
     if (seqId > this.#head) {
       this.#head = seqId;
     }
@@ -58,8 +64,21 @@ export class Timeline {
       return;
     }
     this.#contiguous = seqId;
-    this.#sink.message(this.conversationId, message, live);
+    const early = this.#early?.get(seqId);
+    this.#early?.delete(seqId);
+    this.#sink.message(this.conversationId, early === undefined ? message : merged(early.message, message, live), live);
     this.#drain();
+  }
+
+  /** With the changes that came before it, but for those that it has in it. */
+  #changed(came: Message, live: boolean): Message {
+    const changes = this.#changes.get(came.seqId);
+    if (changes === undefined) {
+      return came;
+    }
+    this.#changes.delete(came.seqId);
+    const news = live ? changes : changes.filter(({ version }) => version > this.readVersion);
+    return news.reduce((message, { change }) => change(message), came);
   }
 
   /** A sequence exists, its message is not at hand. */
@@ -73,7 +92,7 @@ export class Timeline {
    * An edit, recall or reaction of a message that has not been emitted: it is changed where it waits, or when it comes, which
    * may be in an older form that was sent before the change. True: nobody else needs to know.
    */
-  changeBefore(seqId: number, change: (message: Message) => Message): boolean {
+  changeBefore(seqId: number, version: number, change: (message: Message) => Message): boolean {
     if (seqId <= this.#contiguous) {
       return false;
     }
@@ -84,8 +103,7 @@ export class Timeline {
     }
     this.exists(seqId);
     if (this.#changes.size < BUFFER_LIMIT || this.#changes.has(seqId)) {
-      const before = this.#changes.get(seqId);
-      this.#changes.set(seqId, before === undefined ? change : (message) => change(before(message)));
+      this.#changes.set(seqId, [...(this.#changes.get(seqId) ?? []), { version, change }]);
     }
     return true;
   }
@@ -123,7 +141,10 @@ export class Timeline {
 
   #hold(seqId: number, early: Early): void {
     this.#early ??= new Map();
-    if (this.#early.size < BUFFER_LIMIT && !this.#early.has(seqId)) {
+    const known = this.#early.get(seqId);
+    if (known !== undefined) {
+      known.message = merged(known.message, early.message, early.live);
+    } else if (this.#early.size < BUFFER_LIMIT) {
       this.#early.set(seqId, early);
     }
   }
@@ -160,4 +181,9 @@ export class Timeline {
       this.#drain();
     }
   }
+}
+
+/** Both are forms of one message. What is read back without reactions has none; what is pushed just leaves them out. */
+function merged(known: Message, came: Message, live: boolean): Message {
+  return newerOf(known, live ? came : { ...came, reactions: came.reactions ?? [] });
 }

@@ -3,48 +3,37 @@
  * Before the sync of a connection is done nothing is asked for, since its answer fills most gaps.
  */
 import type { Effects } from "./effects.ts";
-import { EMPTY_PAGE_TRIES, GAP_GRACE_MS, HISTORY_PAGE, LOADS_AT_ONCE, SYNC_HEADS_LIMIT } from "./limits.ts";
+import { MessageForms } from "./forms.ts";
+import {
+  BUFFER_LIMIT,
+  EMPTY_PAGE_TRIES,
+  GAP_GRACE_MS,
+  HISTORY_PAGE,
+  LOADS_AT_ONCE,
+  SYNC_HEADS_LIMIT,
+} from "./limits.ts";
 import { retryDelayMs } from "./reconnect.ts";
 import { Timeline, type TimelineSink } from "./timeline.ts";
 import type { Message, ServerFrame, WireError } from "./types.ts";
-import { messageChange, MessageWindow } from "./window.ts";
+import { messageChange, MessageWindow, type MessageChange } from "./window.ts";
 
 type Entry = {
   timeline: Timeline;
-  window: MessageWindow | undefined;
-  /** Of the conversation, as last heard; 0: unknown. */
-  version: number;
+  forms: MessageForms;
   /** Not a member any more: the cursor stays, so that a return brings nothing twice. */
   removed: boolean;
+  /** Was removed since the last sync that spoke of it by its heads. */
+  left: boolean;
   /** `halted`: the server refuses its history; the next sync may change that. */
   repair: "none" | "waiting" | "queued" | "loading" | "halted";
   dueAt: number;
   /** Pages that brought nothing, or requests that failed, in a row. */
   tries: number;
   touchedAt: number;
-  /** Versions of the last changes of messages, by what they changed. */
-  versions: Map<string, number>;
 };
 
-/** Changes remembered for each conversation: those that may still overtake each other. */
-const VERSIONS = 256;
-
-/** False when this version or a later one is known. */
-function remember(versions: Map<string, number>, key: string, version: number): boolean {
-  if ((versions.get(key) ?? -1) >= version) {
-    return false;
-  }
-  versions.delete(key);
-  versions.set(key, version);
-  if (versions.size > VERSIONS) {
-    const [oldest] = versions.keys();
-    versions.delete(oldest ?? "");
-  }
-  return true;
-}
-
 /** Heads as `sync` sends them. */
-export type Heads = Record<string, number | { seqId: number; version: number }>;
+export type Heads = Record<string, number | { seqId: number; version?: number; readSeqId?: number }>;
 
 export type TimelinesOptions = {
   backlog: "all" | number;
@@ -60,6 +49,8 @@ export class Timelines {
   readonly #entries = new Map<string, Entry>();
   /** Entries whose repair is anything but `none`. */
   readonly #busy = new Set<Entry>();
+  /** Changes in conversations that nothing else is known of yet: their messages may be on their way in the old form. */
+  #orphans: MessageChange[] = [];
   #queue: Entry[] = [];
   #loading = 0;
   #synced = false;
@@ -69,22 +60,32 @@ export class Timelines {
     this.#out = out;
     this.#sink = {
       message: (conversationId, message, live) => {
-        this.#entries.get(conversationId)?.window?.push(message);
+        this.#entries.get(conversationId)?.forms.shown(message, live);
         out.emit({ type: "message", conversationId, message, live });
       },
       gap: (conversationId, fromSeqId, toSeqId) => out.emit({ type: "gap", conversationId, fromSeqId, toSeqId }),
+      again: (message, live) => this.#again(message, live),
     };
     for (const [conversationId, seqId] of Object.entries(options.cursors)) {
-      this.#create(conversationId, seqId);
+      // What an earlier life kept, and in which form, is its application's business.
+      this.#create(conversationId, seqId).forms.version = undefined;
     }
   }
 
-  /** Begins a conversation, or takes part in it again. `headSeqId`: what exists already. */
-  open(conversationId: string, headSeqId: number, version: number, now: number): void {
-    const known = this.#entries.get(conversationId);
-    const entry = known ?? this.#create(conversationId, this.#startOf(headSeqId));
+  /**
+   * Begins a conversation, or takes part in it again.
+   * @param headSeqId what exists already
+   * @param syncedVersion from the answer of `sync`: up to there its changes are known here. A frame's version says nothing: what
+   *   is pushed may have been sent before a change, and news of changes come in any order
+   */
+  open(conversationId: string, headSeqId: number, syncedVersion: number | undefined, now: number): void {
+    const entry = this.#entries.get(conversationId) ?? this.#create(conversationId, this.#startOf(headSeqId));
     entry.removed = false;
-    entry.version = Math.max(entry.version, version);
+    if (syncedVersion !== undefined) {
+      entry.forms.synced(syncedVersion);
+      entry.left = false;
+      entry.timeline.readVersion = entry.forms.version ?? 0;
+    }
     entry.timeline.exists(headSeqId);
     this.#check(entry, now, GAP_GRACE_MS);
   }
@@ -93,6 +94,7 @@ export class Timelines {
     const entry = this.#entries.get(conversationId);
     if (entry !== undefined) {
       entry.removed = true;
+      entry.left = true;
       this.#settle(entry);
     }
   }
@@ -127,18 +129,17 @@ export class Timelines {
   change(frame: ServerFrame, me: string | undefined, now: number): boolean {
     const changed = messageChange(frame, me);
     const entry = changed === undefined ? undefined : this.#entries.get(changed.conversationId);
+    if (changed !== undefined && entry === undefined && this.#orphans.length < BUFFER_LIMIT) {
+      this.#orphans.push(changed);
+    }
     if (changed === undefined || entry === undefined) {
       return false;
     }
-    const { seqId, key, version, change, recalledId } = changed;
-    if (version !== undefined && !remember(entry.versions, key, version)) {
+    const change = entry.forms.take(changed, entry.timeline.contiguous);
+    if (change === undefined) {
       return true;
     }
-    entry.window?.change(seqId, change);
-    if (recalledId !== undefined) {
-      entry.window?.recalled(recalledId);
-    }
-    const isEarly = entry.timeline.changeBefore(seqId, change);
+    const isEarly = entry.timeline.changeBefore(changed.seqId, changed.version ?? Infinity, change);
     this.#check(entry, now, GAP_GRACE_MS);
     return isEarly;
   }
@@ -154,6 +155,7 @@ export class Timelines {
       this.#busy.clear();
       this.#queue = [];
       this.#loading = 0;
+      this.#orphans = [];
       return;
     }
     for (const entry of this.#entries.values()) {
@@ -221,6 +223,12 @@ export class Timelines {
     return due;
   }
 
+  /** Messages are known from an earlier membership. */
+  isReturn(conversationId: string): boolean {
+    const entry = this.#entries.get(conversationId);
+    return entry !== undefined && entry.left && entry.timeline.contiguous > 0;
+  }
+
   /** Everything up to here has been emitted; undefined when nothing is known of the conversation. */
   cursor(conversationId: string): number | undefined {
     return this.#entries.get(conversationId)?.timeline.contiguous;
@@ -231,7 +239,7 @@ export class Timelines {
   }
 
   messages(conversationId: string): readonly Message[] {
-    return this.#entries.get(conversationId)?.window?.rows ?? [];
+    return this.#entries.get(conversationId)?.forms.window?.rows ?? [];
   }
 
   cursors(): Record<string, number> {
@@ -244,18 +252,50 @@ export class Timelines {
     return cursors;
   }
 
-  /** For `sync`: the most recently active conversations, as many as fit. */
-  heads(): Heads {
+  /**
+   * For `sync`: the most recently active conversations, as many as fit.
+   * @param readSeqIdOf how far this user has read. Where something is unread it is said, since another device may read it
+   */
+  heads(readSeqIdOf: (conversationId: string) => number): Heads {
     let entries = [...this.#entries.values()].filter((entry) => !entry.removed);
     if (entries.length > SYNC_HEADS_LIMIT) {
       entries = entries.sort((a, b) => b.touchedAt - a.touchedAt).slice(0, SYNC_HEADS_LIMIT);
     }
     const heads: Heads = {};
-    for (const { timeline, version } of entries) {
-      const seqId = timeline.contiguous;
-      heads[timeline.conversationId] = version > 0 ? { seqId, version } : seqId;
+    for (const { timeline, forms } of entries) {
+      const { version } = forms;
+      const { contiguous: seqId, conversationId } = timeline;
+      const readSeqId = readSeqIdOf(conversationId);
+      const unread = readSeqId < seqId ? { readSeqId } : {};
+      heads[conversationId] = version === undefined ? seqId : { seqId, version, ...unread };
     }
     return heads;
+  }
+
+  /**
+   * A message as sync or history has it: what is known in an older form is changed. True when nobody else needs to know.
+   */
+  reread(message: Message, now: number): boolean {
+    const entry = this.#entries.get(message.conversationId);
+    if (entry === undefined) {
+      return false;
+    }
+    const change = entry.forms.reread(message);
+    const isEarly = entry.timeline.changeBefore(message.seqId, entry.forms.version ?? 0, change);
+    this.#check(entry, now, GAP_GRACE_MS);
+    return isEarly;
+  }
+
+  /** Those who hold a message must have its last form, too: pushes and own sends may be older. */
+  #again(message: Message, live: boolean): void {
+    const { editedAt, recalledAt, reactions = [], replyTo } = message;
+    if (
+      !live &&
+      (editedAt !== undefined || recalledAt !== undefined || reactions.length > 0 || replyTo?.preview === "")
+    ) {
+      this.reread(message, 0);
+      this.#out.emit({ type: "frame", frame: { type: "message-updated", data: { message } } });
+    }
   }
 
   #startOf(headSeqId: number): number {
@@ -265,16 +305,21 @@ export class Timelines {
   #create(conversationId: string, contiguous: number): Entry {
     const entry: Entry = {
       timeline: new Timeline(conversationId, contiguous, this.#sink),
-      window: this.#options.keepMessages > 0 ? new MessageWindow(this.#options.keepMessages) : undefined,
-      version: 0,
+      forms: new MessageForms(
+        this.#options.keepMessages > 0 ? new MessageWindow(this.#options.keepMessages) : undefined,
+      ),
       removed: false,
+      left: false,
       repair: "none",
       dueAt: 0,
       tries: 0,
       touchedAt: 0,
-      versions: new Map(),
     };
     this.#entries.set(conversationId, entry);
+    for (const orphan of this.#orphans.filter((one) => one.conversationId === conversationId)) {
+      entry.timeline.changeBefore(orphan.seqId, orphan.version ?? Infinity, orphan.change);
+    }
+    this.#orphans = this.#orphans.filter((one) => one.conversationId !== conversationId);
     return entry;
   }
 

@@ -51,6 +51,8 @@ export type MessageChange = {
   change: (message: Message) => Message;
   /** The recalled message, whose previews in answers go as well. */
   recalledId?: string;
+  /** This user's own part in it: news also where a later change by others has been here before. */
+  own?: { key: string; change: (message: Message) => Message };
 };
 
 /** A frame that changes a message, as a function of the message; undefined for every other frame. */
@@ -68,9 +70,10 @@ export function messageChange(frame: ServerFrame, me: string | undefined): Messa
       return { conversationId, seqId, key: `${seqId}`, version, change, recalledId: messageId };
     }
     case "message-reaction": {
-      const { conversationId, seqId, emoji, version } = frame.data;
+      const { conversationId, seqId, emoji, userId, added, version } = frame.data;
       const change = (old: Message): Message => reacted(old, frame.data, me);
-      return { conversationId, seqId, key: `${seqId} ${emoji}`, version, change };
+      const own = { key: `${seqId} ${emoji} own`, change: (old: Message): Message => ownReaction(old, emoji, added) };
+      return { conversationId, seqId, key: `${seqId} ${emoji}`, version, change, ...(userId === me ? { own } : {}) };
     }
     default:
       return undefined;
@@ -85,14 +88,30 @@ export function withoutPreview(message: Message, recalledId: string): Message {
 }
 
 /** What is known stays where what comes is older: a sync answer may have been on its way while a frame overtook it. */
-function newerOf(old: Message, message: Message): Message {
+export function newerOf(old: Message, message: Message): Message {
   if ((old.recalledAt !== undefined && message.recalledAt === undefined) || editedAt(old) > editedAt(message)) {
     return old;
   }
   // The sender's own key comes only with some frames, reactions not with an edit: kept once known.
   const { clientMsgId = old.clientMsgId, reactions = old.reactions } = message;
   const kept = message.recalledAt === undefined && reactions !== undefined ? { reactions } : {};
-  return { ...message, ...(clientMsgId === undefined ? {} : { clientMsgId }), ...kept };
+  // What an answer quoted of a recalled message is gone for good; the same form without it has no time of its own.
+  const replyTo = old.replyTo?.preview === "" ? { replyTo: old.replyTo } : {};
+  return { ...message, ...(clientMsgId === undefined ? {} : { clientMsgId }), ...kept, ...replyTo };
+}
+
+/**
+ * A known message and what sync or history say of it.
+ * @param isNews whether a frame about this emoji may be later than what they say
+ */
+export function reread(old: Message, message: Message, isNews: (emoji: string) => boolean): Message {
+  const next = newerOf(old, { ...message, reactions: message.reactions ?? [] });
+  if (next.recalledAt !== undefined) {
+    return next;
+  }
+  const said = (message.reactions ?? []).filter(({ emoji }) => !isNews(emoji));
+  const known = (old.reactions ?? []).filter(({ emoji }) => isNews(emoji));
+  return { ...next, reactions: [...said, ...known] };
 }
 
 function editedAt(message: Message): number {
@@ -113,6 +132,12 @@ function reacted(old: Message, data: ServerFrameOf<"message-reaction">["data"], 
   // In its place, so that nothing jumps under somebody's finger.
   const reactions = known === undefined ? [...before, next] : before.map((one) => (one === known ? next : one));
   return { ...old, reactions };
+}
+
+/** Whether this user is among those who react so, and nothing else. */
+function ownReaction(old: Message, emoji: string, mine: boolean): Message {
+  const reactions = old.reactions?.map((one) => (one.emoji === emoji ? { ...one, mine } : one));
+  return reactions === undefined ? old : { ...old, reactions };
 }
 
 /** A recalled message keeps its place and loses what it said. */

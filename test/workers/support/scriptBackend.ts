@@ -1,14 +1,17 @@
 /** A script in workerd: real objects, sockets, queues and D1, and what they answer. */
+import { env } from "cloudflare:workers";
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { vi } from "vitest";
+import type { RoomChange } from "../../../src/domain/commands.ts";
 import { DIRECT, GROUP, messageFor, WORLD_ROOM_ID, type StoredMessage } from "../../../src/domain/records.ts";
 import { directConversationId, newGroupId } from "../../../src/platform/ids.ts";
 import { SendDesk } from "../../../src/domain/sendDesk.ts";
 import type { Result } from "../../../src/protocol/errors.ts";
 import type { ServerFrame } from "../../../src/protocol/frames.ts";
-import type { Message } from "../../../src/protocol/things.ts";
+import type { Message, Reaction } from "../../../src/protocol/things.ts";
+import { repositories } from "../../../src/repo/index.ts";
 import type { Refused, ScriptBackend } from "../../simulation/script.ts";
-import { actorOf, eventually, must, newUserId, roomStub } from "./harness.ts";
+import { actorOf, DAY_MS, eventually, must, newUserId, roomStub } from "./harness.ts";
 import { connect, type TestSocket } from "./socket.ts";
 
 /** In this time a token of every limit of sends comes back. Source: WIRE "Limits", one a second in the world room. */
@@ -167,6 +170,64 @@ export class WorkerdBackend implements ScriptBackend {
     }
     const { headSeqId, readSeqId, conversation: state } = view.value;
     return { headSeqId, readSeqId, members: state.memberCount };
+  }
+
+  edit(user: string, conversation: string, messageId: string, text: string): Promise<Message | Refused> {
+    const actor = actorOf(this.#user(user));
+    return this.#changed(conversation, (room) => room.editMessage(actor, messageId, text));
+  }
+
+  recall(user: string, conversation: string, messageId: string): Promise<Message | Refused> {
+    const actor = actorOf(this.#user(user));
+    return this.#changed(conversation, (room) => room.recallMessage(actor, messageId));
+  }
+
+  react(
+    user: string,
+    conversation: string,
+    messageId: string,
+    emoji: string,
+    wanted: boolean,
+  ): Promise<Reaction | Refused> {
+    const actor = actorOf(this.#user(user));
+    return this.#changed(conversation, (room) => room.react(actor, messageId, emoji, wanted));
+  }
+
+  async mute(actor: string, conversation: string, user: string, muted: boolean): Promise<{ muted: boolean } | Refused> {
+    const wish = { mutedUntil: muted ? Date.now() + DAY_MS : null };
+    const member = await this.#changed(conversation, (room) =>
+      room.changeMember(actorOf(this.#user(actor)), this.#user(user), wish),
+    );
+    return "error" in member ? member : { muted: member.mutedUntil !== undefined };
+  }
+
+  /** As a REST call makes it: written through to SQL, then settled. */
+  async #changed<T extends object>(
+    conversation: string,
+    change: (room: ReturnType<typeof roomStub>) => Promise<Result<RoomChange<T>>>,
+  ): Promise<T | Refused> {
+    const room = roomStub(this.#conversation(conversation));
+    const changed = await change(room);
+    if (!changed.ok) {
+      return refused(changed);
+    }
+    await repositories(env).persistence.applyRoomRecords(changed.value.records);
+    await room.settled(changed.value.outboxIds);
+    return changed.value.value;
+  }
+
+  async told(conversation: string): Promise<void> {
+    const id = this.#conversation(conversation);
+    await eventually(`the news of ${conversation} are told`, () =>
+      runInDurableObject(
+        roomStub(id),
+        (_room, { storage }) =>
+          storage.sql.exec("SELECT 1 FROM outbox WHERE topic <> 'gochat.messages.persist'").toArray().length === 0,
+      ),
+    );
+    for (const { socket } of this.#sockets.values()) {
+      await socket.settle();
+    }
   }
 
   async received(device: string, conversation: string, seqId: number): Promise<void> {
