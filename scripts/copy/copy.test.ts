@@ -1,6 +1,7 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { afterAll, describe, it } from "vitest";
 import { WORLD_ROOM_ID } from "../../src/domain/records.ts";
 import { StartError } from "../start/errors.ts";
@@ -13,7 +14,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 let files = 0;
 function newFile(): Promise<Side> {
-  return sqliteSide(join(folder, `${files++}.sqlite`));
+  return sqliteSide(join(folder, `${files++}.sqlite`), "target");
 }
 
 function table(name: string): Table {
@@ -87,7 +88,52 @@ describe("a copy", () => {
     await Promise.all([from.close(), to.close()]);
   });
 
+  it("of nothing replaces nothing", async ({ expect }) => {
+    const [from, to] = [await newFile(), await filled(1)];
+    await expect(copyAll(from, to, true, () => undefined)).rejects.toThrow(/nothing was copied/);
+    expect(await to.count(table("messages"))).toBe(1);
+    await Promise.all([from.close(), to.close()]);
+  });
+
+  it("needs a source that is there, and is one of ours", async ({ expect }) => {
+    const path = (name: string): string => join(folder, name);
+    await expect(sqliteSide(path("misspelt.sqlite"), "source")).rejects.toThrow(/There is no .*misspelt/);
+    expect(existsSync(path("misspelt.sqlite"))).toBe(false);
+    writeFileSync(path("text.sqlite"), "no database");
+    writeFileSync(path("empty.sqlite"), "");
+    const other = new DatabaseSync(path("other.sqlite"));
+    other.exec("CREATE TABLE pets (name TEXT)");
+    other.close();
+    await expect(sqliteSide(path("empty.sqlite"), "source")).rejects.toThrow(/something else/);
+    for (const end of ["source", "target"] as const) {
+      await expect(sqliteSide(path("text.sqlite"), end)).rejects.toThrow(/is no database of SQLite/);
+      await expect(sqliteSide(path("other.sqlite"), end)).rejects.toThrow(/something else/);
+    }
+  });
+
+  it("between a state folder and MySQL leaves word where the rows are", async ({ expect }) => {
+    const stateFolder = mkdtempSync(join(folder, "state-"));
+    const mine = { ...(await filled(1)), stateFolder };
+    const mysql = { ...(await newFile()), engine: "planetscale" as const };
+    const note = (): string => readFileSync(join(stateFolder, "rows-in"), "utf8");
+    const torn = { ...mysql, insert: () => Promise.reject(new Error("torn")) };
+    await expect(copyAll(mine, torn, false, () => undefined)).rejects.toThrow("torn");
+    expect(note()).toBe("d1\n");
+    await copyAll(mine, mysql, true, () => undefined);
+    expect(note()).toBe("d1 planetscale\n");
+    await copyAll(mysql, mine, true, () => undefined);
+    expect(note()).toBe("d1 planetscale\n");
+    writeFileSync(join(stateFolder, "rows-in"), "planetscale\n");
+    await expect(copyAll(mine, mysql, true, () => undefined)).rejects.toThrow(/are older/);
+    await Promise.all([mine.close(), mysql.close()]);
+  });
+
+  it("makes no file where a state folder was meant", async ({ expect }) => {
+    await expect(sqliteSide(join(folder, ".dta"), "target")).rejects.toThrow(/no state folder/);
+    expect(existsSync(join(folder, ".dta"))).toBe(false);
+  });
+
   it("needs a state folder that a server has been started on", async ({ expect }) => {
-    await expect(sqliteSide(mkdtempSync(join(folder, "empty-")))).rejects.toThrow(/no database yet/);
+    await expect(sqliteSide(mkdtempSync(join(folder, "empty-")), "source")).rejects.toThrow(/no database yet/);
   });
 });

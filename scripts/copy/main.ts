@@ -24,10 +24,14 @@ try {
 }
 
 async function main(args: string[]): Promise<void> {
+  if (args.length === 0 || args.includes("--help")) {
+    console.log(HELP);
+    return;
+  }
   const { from, to, replace } = optionsIn(args);
-  const source = await open(from);
+  const source = await open(from, "source");
   try {
-    const target = await open(to);
+    const target = await open(to, "target");
     try {
       await copyAll(source, target, replace, console.log);
       console.log(`${target.name} has everything that ${source.name} has.`);
@@ -51,12 +55,12 @@ function optionsIn(args: string[]): { from: string; to: string; replace: boolean
   } catch {
     // The help says what is known.
   }
-  throw new StartError(HELP);
+  throw new StartError(`db:copy needs --from and --to, two different ones.\n${HELP}`);
 }
 
-function open(side: string): Promise<Side> {
+function open(side: string, end: "source" | "target"): Promise<Side> {
   if (side !== "mysql") {
-    return sqliteSide(side);
+    return sqliteSide(side, end);
   }
   const engines = parseEngines({ SQL: "planetscale", PLANETSCALE_URL: process.env["PLANETSCALE_URL"] });
   if (!engines.ok) {

@@ -21,6 +21,7 @@ export async function mysqlSide(url: string): Promise<Side> {
   const client = planetscaleClient(url);
   return {
     name: `MySQL at ${new URL(url).host}`,
+    engine: "planetscale",
     async count({ name }) {
       const [row] = await ask(client, `select count(*) from ${name}`);
       return Number(row?.[0]);

@@ -2,6 +2,7 @@
 import { getTableConfig, type MySqlTable } from "drizzle-orm/mysql-core";
 import * as schema from "../../schema/mysql.ts";
 import { WORLD_ROOM_ID } from "../../src/domain/records.ts";
+import type { SqlEngine } from "../start/rowsIn.ts";
 
 export type Cell = string | number | null;
 export type Row = readonly Cell[];
@@ -30,6 +31,9 @@ export const PAGE_ROWS = 500;
 export interface Side {
   /** For whoever reads the terminal; without credentials. */
   readonly name: string;
+  readonly engine: SqlEngine;
+  /** Real path of the state folder that it lies in; undefined for a file of its own, and for MySQL. */
+  readonly stateFolder?: string | undefined;
   count(table: Table): Promise<number>;
   /** All rows by primary key, page by page. */
   pages(table: Table): AsyncIterable<Row[]> | Iterable<Row[]>;

@@ -10,7 +10,8 @@ export function d1File(folder: string): string | undefined {
   return found === undefined ? undefined : join(folder, found);
 }
 
-function hasOurTables(file: string): boolean {
+/** Is this SQLite file a D1 of ours? Throws when it is no SQLite file. */
+export function hasOurTables(file: string): boolean {
   const database = new DatabaseSync(file, { readOnly: true });
   try {
     const statement = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'conversation_members'";

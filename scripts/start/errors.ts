@@ -3,10 +3,14 @@ export class StartError extends Error {
   override readonly name = "StartError";
 }
 
-/** The system's name of an error (`EACCES`, `ENOTDIR`, …), or its message where it has none. */
+/** The system's name of an error (`EACCES`, `ECONNREFUSED`, …), be it that of its cause, or its message where there is none. */
 export function reasonOf(error: unknown): string {
-  if (error instanceof Error) {
-    return "code" in error && typeof error.code === "string" ? error.code : error.message;
+  if (!(error instanceof Error)) {
+    return String(error);
   }
-  return String(error);
+  if ("code" in error && typeof error.code === "string") {
+    return error.code;
+  }
+  // `fetch` says no more than that it failed.
+  return error.cause instanceof Error ? reasonOf(error.cause) : error.message;
 }

@@ -6,6 +6,7 @@ import { LOCAL, parseSettings, type Settings } from "../../src/platform/settings
 import { bundleWorker } from "./bundle.ts";
 import { reasonOf, StartError } from "./errors.ts";
 import { endLeftovers, watchForWorkerd } from "./leftover.ts";
+import { noteRowsIn, refuseForgottenCopy } from "./rowsIn.ts";
 import { readStartSettings, type StartSettings } from "./settings.ts";
 import { signingKeys } from "./signingKeys.ts";
 import { StateFolder } from "./stateFolder.ts";
@@ -42,7 +43,9 @@ async function run(shutdown: Shutdown): Promise<void> {
     JWT_KEYS: settings.jwtKeys ?? signingKeys(folder.path),
     GOCHAT_LOCAL: LOCAL,
   };
-  const { planetscale } = checked(variables);
+  const engines = checked(variables);
+  const { planetscale, sql } = engines;
+  refuseForgottenCopy(folder.path, sql);
 
   const ended = await endLeftovers(folder);
   if (ended > 0) {
@@ -54,11 +57,18 @@ async function run(shutdown: Shutdown): Promise<void> {
 
   const building = bundleWorker(join(ROOT, "src/worker.ts"));
   building.catch(() => {}); // Awaited below; until then a failure is not unhandled.
+  if (engines.kafka !== undefined || engines.redis !== undefined) {
+    const { checkEngines } = await import("./engines.ts");
+    for (const problem of await checkEngines(engines)) {
+      console.error(problem);
+    }
+  }
   if (planetscale !== undefined) {
     await migrateIfThere(planetscale.url);
   }
   // Loading wrangler and miniflare takes a second: it is done while the Worker builds, and not before all is well.
   const { Server } = await import("./server.ts");
+  noteRowsIn(folder.path, [sql]);
   const server = new Server({
     root: ROOT,
     script: await building,

@@ -22,9 +22,11 @@ export async function applyMysqlMigrations(url: string): Promise<string | undefi
     const reason = withoutStatement(error);
     const text = reason instanceof MysqlError ? reason.message : reasonOf(reason);
     if (isOutage(reason) && !(reason instanceof MysqlError && REFUSED.has(reason.status))) {
-      return `MySQL does not answer (${text}).`;
+      return `MySQL does not answer at ${new URL(url).host} (${text}).`;
     }
-    throw new StartError(`The migrations of MySQL were not applied (${text}): is PLANETSCALE_URL right?`);
+    throw new StartError(
+      `The migrations of MySQL at ${new URL(url).host} were not applied (${text}): is PLANETSCALE_URL right?`,
+    );
   }
 }
 

@@ -4,6 +4,7 @@
  *     lock.sqlite   held by the running server; a kernel lock, so it never outlives the process
  *     server.json   who that is, and which workerd processes it started
  *     jwt-keys      the signing key, made at the first start, mode 0600
+ *     rows-in       which database has the rows of SQL (rowsIn.ts)
  *     state/        Durable Objects, D1 and R2, laid out by miniflare
  *     tmp/          emptied at each start
  */

@@ -217,6 +217,24 @@ describe("npm start", () => {
     }
   });
 
+  it("refuses a database that has none of its rows", async ({ expect }) => {
+    const dataDir = newFolder();
+    const server = await start({ dataDir });
+    const body = JSON.stringify({ username: "ana", password: "correct horse" });
+    const headers = { "Content-Type": "application/json" };
+    expect((await fetch(`${server.url}/api/auth/register`, { method: "POST", headers, body })).status).toBe(201);
+    await server.stop();
+    const isMoved = server.engines !== undefined;
+    const env: Record<string, string> = isMoved
+      ? { SQL: "d1" }
+      : { SQL: "planetscale", PLANETSCALE_URL: "http://worker:secret@127.0.0.1:1" };
+    const { code, stderr } = await refusal({ dataDir, env, port: server.port });
+    const [wanted, there] = isMoved ? ["d1", "MySQL"] : ["planetscale", "D1"];
+    expect(stderr).toMatch(/^SQL is \w+, and the rows of this state folder are in \w+: copy them \(.+\), or .+\.\n$/);
+    expect(stderr).toContain(`SQL is ${wanted}, and the rows of this state folder are in ${there}:`);
+    expect(code).toBe(1);
+  });
+
   it("passes the signal on when npm gets it", async ({ expect }) => {
     // A script without `exec` leaves the server running: npm ends the shell, and the shell tells nobody.
     const dataDir = newFolder();

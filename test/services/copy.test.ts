@@ -54,7 +54,7 @@ it("a copy to D1 and back has every row as it was", async ({ expect }) => {
 
   const [from, file, to] = [
     await mysqlSide(first.url),
-    await sqliteSide(join(folder, "dump.sqlite")),
+    await sqliteSide(join(folder, "dump.sqlite"), "target"),
     await mysqlSide(second.url),
   ];
   await copyAll(from, file, false, () => undefined);
