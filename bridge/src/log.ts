@@ -44,5 +44,10 @@ export function describeError(error: unknown): string {
   const isOurs = code === "" || code.startsWith("E") || code.startsWith("PLT_KFK");
   const isStatement = "sqlState" in error || error.name === "ReplyError";
   const text = isOurs && !isStatement ? error.message.slice(0, MAX_ERROR_CHARS) : "";
-  return [error.name, code, text].filter((part) => part !== "").join(" ");
+  return [error.name, code, text || redisWord(error)].filter((part) => part !== "").join(" ");
+}
+
+/** Redis begins each of its errors with a word of its own (`NOAUTH`, `WRONGPASS`, …), which nobody else has written. */
+function redisWord(error: Error): string {
+  return (error.name === "ReplyError" && /^[A-Z]+(?= )/.exec(error.message)?.[0]) || "";
 }

@@ -1,4 +1,5 @@
 /** `npm run bridge`: settings, dialects, listener; SIGTERM and SIGINT drain it. */
+import { whyNotListening } from "./listening.ts";
 import { describeError, log } from "./log.ts";
 import { startBridge } from "./start.ts";
 import { readSettings } from "./settings.ts";
@@ -30,6 +31,6 @@ try {
   process.on("SIGINT", stop);
   console.log(`ready on http://${read.settings.host}:${bridge.port}`);
 } catch (error) {
-  console.error(`The bridge could not start: ${describeError(error)}.`);
+  console.error(whyNotListening(error, read.settings) ?? `The bridge could not start: ${describeError(error)}.`);
   process.exit(1);
 }

@@ -10,6 +10,7 @@ import { bodyLimit } from "hono/body-limit";
 import { isOneOf, parseBearer } from "./credentials.ts";
 import type { Dialect } from "./dialect.ts";
 import { Gate } from "./gate.ts";
+import { EngineHealth } from "./health.ts";
 import { describeError, type Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
 
@@ -30,8 +31,6 @@ export interface BridgeServer {
   drain(): Promise<void>;
 }
 
-/** An engine that does not answer in this time is not healthy. */
-const HEALTH_LIMIT_MS = 2_000;
 const RETRY_AFTER_S = "1";
 /** What a request costs besides its body: many that only wait are not free either. */
 const REQUEST_BYTES = 16 * 1024;
@@ -44,11 +43,12 @@ export async function startServer(
 ): Promise<BridgeServer> {
   const { log, metrics } = deps;
   const gate = new Gate(options.maxInFlightBytes);
+  const health = new EngineHealth(dialects, deps);
   let draining = false;
   const app = new Hono();
 
   app.get("/health", async (c) => {
-    const checks = await Promise.all(dialects.map((dialect) => checkHealth(dialect, metrics)));
+    const checks = await health.check();
     const engines = Object.fromEntries(checks.map(({ name, up }) => [name, up ? "up" : "down"]));
     const isWell = !draining && checks.every(({ up }) => up);
     return c.json({ status: draining ? "draining" : isWell ? "ok" : "degraded", engines }, isWell ? 200 : 503);
@@ -118,6 +118,8 @@ export async function startServer(
   });
 
   const server = await listen(app, options);
+  // A wrong address or password is told now, and not when somebody asks.
+  void health.check();
   const address = server.address();
   return {
     port: typeof address === "object" && address !== null ? address.port : options.port,
@@ -151,20 +153,4 @@ function listen(app: Hono, options: ServerOptions): Promise<Server> {
       resolve(server);
     });
   });
-}
-
-async function checkHealth(dialect: Dialect, metrics: Metrics): Promise<{ name: string; up: boolean }> {
-  const up = await within(HEALTH_LIMIT_MS, dialect.health()).then(
-    () => true,
-    () => false,
-  );
-  metrics.engineUp.set({ dialect: dialect.name }, up ? 1 : 0);
-  return { name: dialect.name, up };
-}
-
-/** Rejects when the work takes longer; the work itself goes on. */
-function within<Value>(limitMs: number, work: Promise<Value>): Promise<Value> {
-  const { promise, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(new Error("took too long")), limitMs);
-  return Promise.race([work, promise]).finally(() => clearTimeout(timer));
 }

@@ -92,8 +92,18 @@ describe("settings", () => {
     [{ MYSQL_URL: "mysql://h" }, "MYSQL_URL must name the database, as in mysql://user:password@host:3306/gochat."],
     [{ MYSQL_TLS: "yes" }, "MYSQL_TLS must be on or off."],
     [{ MYSQL_URL: "mysql://h/d", BRIDGE_SQL_USERS: "app" }, "BRIDGE_SQL_USERS must be a comma list of name:password."],
-    [{ REDIS_CA_FILE: "none.pem" }, "REDIS_CA_FILE names a file that cannot be read: none.pem."],
-    [{ REDIS_CA_FILE: "not.pem" }, "REDIS_CA_FILE must be a file in PEM format."],
+    [
+      { REDIS_URL: "rediss://r", REDIS_CA_FILE: "none.pem" },
+      "REDIS_CA_FILE names a file that cannot be read: none.pem.",
+    ],
+    [{ REDIS_URL: "rediss://r", REDIS_CA_FILE: "not.pem" }, "REDIS_CA_FILE must be a file in PEM format."],
+    [{ REDIS_CA_FILE: "ca.pem" }, "REDIS_CA_FILE is set, so REDIS_URL must begin with rediss://."],
+    [{ MYSQL_URL: "mysql://h/d", MYSQL_CA_FILE: "ca.pem" }, "MYSQL_CA_FILE is set, so MYSQL_TLS must be on."],
+    [{ KAFKA_BROKERS: "k:1", KAFKA_CA_FILE: "ca.pem" }, "KAFKA_CA_FILE is set, so KAFKA_TLS must be on."],
+    [
+      { KAFKA_BROKERS: "k:1", KAFKA_TLS: "on", KAFKA_CERT_FILE: "ca.pem" },
+      "KAFKA_CERT_FILE and KAFKA_KEY_FILE need each other.",
+    ],
     [{ KAFKA_BROKERS: "kafka" }, "KAFKA_BROKERS must be a comma list of host:port."],
     [
       { KAFKA_BROKERS: "k:1", KAFKA_SASL_MECHANISM: "GSSAPI" },

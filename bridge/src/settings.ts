@@ -130,7 +130,7 @@ export function readSettings(environment: Environment, readFile: ReadFile = read
     maxInFlightBytes: Math.max(fields.BRIDGE_MAX_IN_FLIGHT_BYTES, fields.BRIDGE_MAX_BODY_BYTES),
     drainMs: fields.BRIDGE_DRAIN_MS,
     kafka: kafkaSettings(fields, file, problems),
-    redis: redisSettings(fields, file),
+    redis: redisSettings(fields, file, problems),
     mysql: mysqlSettings(fields, file, problems),
   };
   problems.push(...engineProblems(settings), ...exposureProblems(settings));
@@ -139,7 +139,10 @@ export function readSettings(environment: Environment, readFile: ReadFile = read
 
 type FileReader = (name: string, path: string) => string | undefined;
 
-function redisSettings(fields: Fields, file: FileReader): RedisSettings | undefined {
+function redisSettings(fields: Fields, file: FileReader, problems: string[]): RedisSettings | undefined {
+  if (fields.REDIS_CA_FILE !== "" && fields.REDIS_URL.startsWith("redis:")) {
+    problems.push("REDIS_CA_FILE is set, so REDIS_URL must begin with rediss://.");
+  }
   return fields.REDIS_URL === ""
     ? undefined
     : {
@@ -156,6 +159,9 @@ function mysqlSettings(fields: Fields, file: FileReader, problems: string[]): My
   }
   if (new URL(fields.MYSQL_URL).pathname.length < 2) {
     problems.push("MYSQL_URL must name the database, as in mysql://user:password@host:3306/gochat.");
+  }
+  if (fields.MYSQL_CA_FILE !== "" && !fields.MYSQL_TLS) {
+    problems.push("MYSQL_CA_FILE is set, so MYSQL_TLS must be on.");
   }
   const users: SqlUser[] = [];
   for (const entry of fields.BRIDGE_SQL_USERS) {

@@ -1,12 +1,12 @@
 /** `npm run bridge:topics`: makes the topics that are not there, with partitions and retention, and widens narrow ones. */
-import { newAdmin } from "./kafka/client.ts";
+import { describeKafkaError, newAdmin } from "./kafka/client.ts";
 import { ensureTopics } from "./kafka/topics.ts";
-import { describeError } from "./log.ts";
 import { readSettings } from "./settings.ts";
 
 const read = readSettings(process.env);
 if (!read.ok || !read.settings.kafka) {
-  const problems = read.ok ? ["KAFKA_BROKERS must say where Kafka is."] : read.problems;
+  const isToldWhere = (process.env["KAFKA_BROKERS"] ?? "") !== "";
+  const problems = read.ok || !isToldWhere ? ["KAFKA_BROKERS must say where Kafka is."] : read.problems;
   for (const problem of problems) {
     console.error(problem);
   }
@@ -18,7 +18,8 @@ try {
     console.log(line);
   }
 } catch (error) {
-  console.error(`The topics could not be made: ${describeError(error)}.`);
+  const brokers = read.settings.kafka.brokers.join(", ");
+  console.error(`The topics could not be made at ${brokers}: ${describeKafkaError(error)}.`);
   process.exitCode = 1;
 } finally {
   await admin.close();

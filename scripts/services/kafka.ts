@@ -48,6 +48,8 @@ export interface KafkaKind {
   properties(folder: string, port: number): Promise<Record<string, string | number | boolean>>;
   /** For the tool that formats the folder. */
   readonly formatArgs: readonly string[];
+  /** Of several brokers, the same for all; without one the broker is a cluster of its own. */
+  readonly clusterId?: string;
 }
 
 const USUAL: KafkaKind = { name: "Kafka", properties: () => Promise.resolve({}), formatArgs: [] };
@@ -66,7 +68,7 @@ export function kafkaOf(kind: KafkaKind): Recipe {
       }
       const more = await kind.properties(folder, port);
       writeFileSync(config, linesOf({ ...properties(port, await freePort(), join(folder, "data")), ...more }));
-      format(folder, config, kind.formatArgs);
+      format(folder, config, kind.clusterId ?? newClusterId(), kind.formatArgs);
     },
 
     command: (folder) => java("kafka.Kafka", join(folder, "server.properties")),
@@ -76,9 +78,42 @@ export function kafkaOf(kind: KafkaKind): Recipe {
 /** One broker without passwords. */
 export const kafka = kafkaOf(USUAL);
 
-function format(folder: string, config: string, more: readonly string[]): void {
-  // A cluster's id is 16 bytes in base64; "-" at its beginning would be an option.
-  const id = `A${randomBytes(16).toString("base64url").slice(1)}`;
+/** 16 bytes in base64; "-" at its beginning would be an option. */
+function newClusterId(): string {
+  return `A${randomBytes(16).toString("base64url").slice(1)}`;
+}
+
+/**
+ * Brokers of one cluster, each of them a controller as well, so that any may be lost while most are there. They come up together: none is
+ * ready before most are.
+ */
+export async function clusterOf(brokers: number): Promise<Recipe[]> {
+  const ids = Array.from({ length: brokers }, (_, i) => i + 1);
+  const controllers: string[] = [];
+  for (const id of ids) {
+    controllers.push(`${id}@127.0.0.1:${await freePort()}`);
+  }
+  const clusterId = newClusterId();
+  return ids.map((id) =>
+    kafkaOf({
+      name: `Kafka ${id} of ${brokers}`,
+      clusterId,
+      formatArgs: [],
+      properties(_folder, port) {
+        const controller = controllers[id - 1]?.split("@")[1] ?? "";
+        return Promise.resolve({
+          "node.id": id,
+          "controller.quorum.voters": controllers.join(","),
+          listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://${controller}`,
+          "advertised.listeners": `PLAINTEXT://127.0.0.1:${port}`,
+          "offsets.topic.replication.factor": brokers,
+        });
+      },
+    }),
+  );
+}
+
+function format(folder: string, config: string, id: string, more: readonly string[]): void {
   const { file, args } = java("kafka.tools.StorageTool", "format", "-t", id, "-c", config, ...more);
   const { status, stdout, stderr } = spawnSync(file, args, { encoding: "utf8" });
   if (status !== 0) {

@@ -133,6 +133,44 @@ describe("a whole bridge", () => {
   });
 });
 
+describe("what an operator reads", () => {
+  it("is a sentence when the port is taken, and no address is one of this machine's", async ({ expect }) => {
+    const engine = { REDIS_URL: serviceUrl("REDIS_URL"), BRIDGE_REDIS_TOKENS: "t" };
+    const port = new URL(engine.REDIS_URL).port;
+    expect(await run(MAIN, { ...engine, BRIDGE_PORT: port })).toEqual({
+      status: 1,
+      output: `Port ${port} on 127.0.0.1 is in use by another program: end that one, or set BRIDGE_PORT to another.\n`,
+    });
+    expect(await run(MAIN, { ...engine, BRIDGE_HOST: "203.0.113.1" })).toEqual({
+      status: 1,
+      output: "BRIDGE_HOST is 203.0.113.1, which is no address of this machine.\n",
+    });
+  });
+
+  it("is why each engine is away, once, and where to look", async ({ expect }) => {
+    const away = {
+      KAFKA_BROKERS: "127.0.0.1:1",
+      REDIS_URL: "redis://127.0.0.1:1",
+      MYSQL_URL: serviceUrl("MYSQL_URL").replace(/:[^:@]*@/, ":wrong@"),
+    };
+    const child = spawn(process.execPath, [MAIN], {
+      env: { PATH: process.env["PATH"], BRIDGE_PORT: "0", ...away },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    let errors = "";
+    child.stderr.on("data", (bytes: Buffer) => (errors += bytes.toString()));
+    const line = (engine: string): string => errors.split("\n").find((one) => one.includes(`"${engine} does`)) ?? "";
+    await vi.waitUntil(() => ["Kafka", "Redis", "MySQL"].every((engine) => line(engine) !== ""), WAIT);
+    expect(line("Kafka")).toMatch(/is KAFKA_BROKERS right\?".*ECONNREFUSED/);
+    expect(line("Redis")).toMatch(/is REDIS_URL right\?"/);
+    expect(line("MySQL")).toMatch(/is MYSQL_URL right\?".*ER_ACCESS_DENIED/);
+    expect(errors).not.toMatch(/wrong|\n {4}at /);
+    const ended = once(child, "exit");
+    child.kill("SIGTERM");
+    await ended;
+  });
+});
+
 describe("npm run bridge:topics", () => {
   it("makes the topics, widens them, and sets how long they keep records", async ({ expect }) => {
     const env = { KAFKA_BROKERS: serviceUrl("KAFKA_BROKERS"), KAFKA_TOPIC_RETENTION_MS: "7200000" };
@@ -154,7 +192,10 @@ describe("npm run bridge:topics", () => {
   });
 
   it("says what is wrong", async ({ expect }) => {
-    expect(await run(TOPICS, {})).toEqual({ status: 1, output: expect.stringContaining("KAFKA_BROKERS") });
+    expect(await run(TOPICS, {})).toEqual({ status: 1, output: "KAFKA_BROKERS must say where Kafka is.\n" });
+    const away = await run(TOPICS, { KAFKA_BROKERS: "127.0.0.1:1" });
+    expect(away.status).toBe(1);
+    expect(away.output).toMatch(/^The topics could not be made at 127\.0\.0\.1:1: \S.*ECONNREFUSED.*\.\n$/);
   });
 });
 

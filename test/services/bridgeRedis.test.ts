@@ -181,3 +181,21 @@ describe("a Redis that is away", () => {
     }
   });
 });
+
+describe("a database that Redis does not have", () => {
+  it("is away, and nobody gets another one in its place", async ({ expect }) => {
+    const key = newKey();
+    const lost = await bridgeWith({ REDIS_URL: `${serviceUrl("REDIS_URL")}/99999`, BRIDGE_REDIS_TOKENS: TOKEN });
+    try {
+      for (let i = 0; i < 5; i++) {
+        const headers = { authorization: `Bearer ${TOKEN}` };
+        const body = JSON.stringify(["SET", key, "1"]);
+        expect((await fetch(lost.url, { method: "POST", body, headers })).status).toBe(503);
+        expect((await fetch(`${lost.url}/health`)).status).toBe(503);
+      }
+      expect(await redis.exists(key)).toBe(0);
+    } finally {
+      await lost.stop();
+    }
+  });
+});

@@ -6,7 +6,13 @@ import { Kafka } from "@upstash/kafka";
 import { afterAll, beforeAll, describe, it, vi } from "vitest";
 import { newAdmin } from "../../bridge/src/kafka/client.ts";
 import { readSettings } from "../../bridge/src/settings.ts";
-import { certificateIn, SECURE_KAFKA_USER, secureKafka } from "../../scripts/services/secureKafka.ts";
+import {
+  certificateIn,
+  clientCertificateIn,
+  mutualKafka,
+  SECURE_KAFKA_USER,
+  secureKafka,
+} from "../../scripts/services/secureKafka.ts";
 import { Service } from "../../scripts/services/service.ts";
 import { bridgeWith } from "./support/bridge.ts";
 
@@ -63,7 +69,7 @@ describe("a Kafka with TLS", () => {
     ["a wrong password", { KAFKA_SASL_PASSWORD: "another" }],
     ["no password", { KAFKA_SASL_MECHANISM: "none" }],
     ["a certificate that nobody vouches for", { KAFKA_CA_FILE: "" }],
-    ["no TLS", { KAFKA_TLS: "off" }],
+    ["no TLS", { KAFKA_TLS: "off", KAFKA_CA_FILE: "" }],
   ] as const)("is away for %s", async ([, wrong], { expect }) => {
     const bridge = await bridgeWith({ ...settings, ...wrong });
     try {
@@ -77,5 +83,39 @@ describe("a Kafka with TLS", () => {
     } finally {
       await bridge.stop();
     }
+  });
+});
+
+describe("a Kafka that wants to know its client", () => {
+  let mutual: Service;
+  let known: Record<string, string>;
+
+  beforeAll(async () => {
+    const folder = mkdtempSync(join(tmpdir(), "gochat-mutual-kafka-"));
+    mutual = await Service.start(mutualKafka, folder);
+    const { cert, key } = clientCertificateIn(folder);
+    known = {
+      KAFKA_BROKERS: `localhost:${mutual.port}`,
+      KAFKA_TLS: "on",
+      KAFKA_CA_FILE: certificateIn(folder),
+      KAFKA_CERT_FILE: cert,
+      KAFKA_KEY_FILE: key,
+    };
+  }, START_LIMIT_MS);
+
+  afterAll(() => mutual?.dispose());
+
+  it("lets in the bridge with its certificate, and is away without", async ({ expect }) => {
+    const health = async (environment: Record<string, string>): Promise<number> => {
+      const bridge = await bridgeWith(environment);
+      try {
+        return (await fetch(`${bridge.url}/health`)).status;
+      } finally {
+        await bridge.stop();
+      }
+    };
+    expect(await health(known)).toBe(200);
+    expect(await health({ ...known, KAFKA_CERT_FILE: "", KAFKA_KEY_FILE: "" })).toBe(503);
+    expect(await health({ ...known, KAFKA_BROKERS: `127.0.0.1:${mutual.port}` })).toBe(200);
   });
 });

@@ -1,4 +1,5 @@
 /** How the bridge reaches Kafka: one set of options for producers, consumers and admin clients. */
+import { isIP } from "node:net";
 import { Admin, type BaseOptions, ConnectionPool, Consumer, findErrorBy, Producer } from "@platformatic/kafka";
 import { describeError } from "../log.ts";
 import type { KafkaSettings } from "./settings.ts";
@@ -25,10 +26,15 @@ function baseOptions(settings: KafkaSettings, retries: number): BaseOptions {
     requestTimeout: REQUEST_TIMEOUT_MS,
     connectTimeout: CONNECT_TIMEOUT_MS,
     autocreateTopics: false,
-    // The name that is asked for is also the name that the certificate must have.
-    ...(tls ? { tls: withoutEmpty(tls), tlsServerName: true } : {}),
+    // The name that is asked for is also the name that the certificate must have. Addresses are checked without being asked for.
+    ...(tls ? { tls: withoutEmpty(tls), tlsServerName: !settings.brokers.every(isAddress) } : {}),
     ...(sasl ? { sasl } : {}),
   };
+}
+
+/** `host:port` whose host is an address and no name. */
+function isAddress(broker: string): boolean {
+  return isIP(broker.slice(0, broker.lastIndexOf(":")).replace(/^\[|\]$/g, "")) !== 0;
 }
 
 /** `undefined` for a certificate would mean "none", not "the system's". */
@@ -75,21 +81,38 @@ export function hasKafkaError(error: unknown, apiId: string): boolean {
 
 const MAX_CAUSES = 8;
 
-/** For the log: the client's words say which request failed, Kafka's names say why. */
+/**
+ * For the log: the client's first sentence says which request failed; Kafka's names, or those of the network and of TLS, say why. Where
+ * there is none of them, the innermost error is described.
+ */
 export function describeKafkaError(error: unknown): string {
+  if (!(error instanceof Error)) {
+    return describeError(error);
+  }
   const names = new Set<string>();
+  let innermost: Error = error;
   let open: unknown[] = [error];
   for (let depth = 0; depth < MAX_CAUSES && open.length > 0; depth++) {
     const found = open.filter((one) => one instanceof Error);
+    innermost = found[0] ?? innermost;
     open = found.flatMap((one) => [one.cause, ...(one instanceof AggregateError ? (one.errors as unknown[]) : [])]);
-    for (const one of found) {
-      if ("apiId" in one && typeof one.apiId === "string") {
-        names.add(one.apiId);
-      }
+    for (const name of found.flatMap((one) => reasonsOf(one))) {
+      names.add(name);
     }
   }
-  return [describeError(error), ...names].join(" ");
+  const [what = ""] = error.message.slice(0, MAX_WORDS_CHARS).split(/\.(?:\s|$)/, 1);
+  const why = names.size > 0 ? [...names].join(" ") : innermost === error ? "" : describeError(innermost);
+  return why === "" ? describeError(error) : `${what}: ${why}`;
 }
+
+/** The client's own codes say less than what they stand around. */
+function reasonsOf(error: Error): string[] {
+  const apiId = "apiId" in error && typeof error.apiId === "string" ? [error.apiId] : [];
+  const isOurs = !("code" in error) || typeof error.code !== "string" || error.code.startsWith("PLT_KFK");
+  return isOurs ? apiId : [...apiId, String(error.code)];
+}
+
+const MAX_WORDS_CHARS = 200;
 
 /** The client finds out by itself that a topic is not there, and says so in its own words ("Unknown topic x."). */
 export function isUnknownTopic(error: unknown): boolean {

@@ -35,7 +35,13 @@ export function kafkaDialect(settings: KafkaSettings, deps: Deps): Dialect {
     admits: (authorization) => userOf(settings, authorization) !== undefined,
     problem: problemBody,
     routes: kafkaRoutes({ settings, produce: newProduce(producer), admin, instances, deps }),
-    health: async () => void (await admin.listTopics()),
+    health: async () => {
+      try {
+        await admin.listTopics();
+      } catch (error) {
+        throw new Error(describeKafkaError(error), { cause: error });
+      }
+    },
     drain: async (withinMs) => pushing?.close(withinMs),
     close: async () => {
       await instances.close();

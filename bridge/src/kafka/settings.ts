@@ -108,6 +108,7 @@ export function kafkaSettings(fields: Fields, file: FileReader, problems: string
   if (fields.KAFKA_BROKERS.some((broker) => !/^\[?[^\s/,]+:\d{1,5}$/.test(broker))) {
     problems.push("KAFKA_BROKERS must be a comma list of host:port.");
   }
+  problems.push(...tlsProblems(fields));
   return {
     brokers: fields.KAFKA_BROKERS,
     clientId: fields.KAFKA_CLIENT_ID,
@@ -128,6 +129,14 @@ export function kafkaSettings(fields: Fields, file: FileReader, problems: string
       retentionMs: fields.KAFKA_TOPIC_RETENTION_MS,
     },
   };
+}
+
+/** Whoever names a certificate believes that the connection is encrypted. */
+function tlsProblems(fields: Fields): string[] {
+  const { KAFKA_CERT_FILE: cert, KAFKA_KEY_FILE: key } = fields;
+  const named = (["KAFKA_CA_FILE", "KAFKA_CERT_FILE", "KAFKA_KEY_FILE"] as const).filter((name) => fields[name] !== "");
+  const unused = fields.KAFKA_TLS ? [] : named.map((name) => `${name} is set, so KAFKA_TLS must be on.`);
+  return (cert === "") === (key === "") ? unused : [...unused, "KAFKA_CERT_FILE and KAFKA_KEY_FILE need each other."];
 }
 
 function saslSettings(fields: Fields, problems: string[]): KafkaSettings["sasl"] {

@@ -24,7 +24,14 @@ const UNAVAILABLE = "ERR redis is not available";
 export function redisDialect(settings: RedisSettings, deps: Deps): Dialect {
   const options = redisOptions(settings);
   const redis = new Redis(settings.url, options);
-  redis.on("error", logChanges(deps));
+  const logError = logChanges(deps);
+  redis.on("error", (error) => {
+    logError(error);
+    // The client would go on in database 0, where somebody else's keys may be.
+    if (error.message.startsWith("ERR DB index")) {
+      redis.disconnect(true);
+    }
+  });
   const subscribing = subscriptions(() => new Redis(settings.url, options));
   return {
     name: "redis",

@@ -15,6 +15,13 @@ export interface PartitionPorts {
 
 const BURY_AGAIN_MS = 1_000;
 
+/** What to look at, by the status that the Worker answered with; 0: it did not. */
+const REFUSALS: Readonly<Record<number, string>> = {
+  0: "the worker does not answer at BRIDGE_WORKER_URL",
+  401: "the worker refuses the signature: BRIDGE_SECRET must be the same on both sides, and the clocks less than 5 minutes apart",
+  404: "the worker takes no records: BRIDGE_WORKER_URL must be its address, and BUS=kafka be set there",
+};
+
 export class PartitionPush {
   readonly topic: string;
   readonly partition: number;
@@ -92,7 +99,7 @@ export class PartitionPush {
       const count = outcome.kind === "done" ? 0 : Math.min(failed, records.length);
       metrics.pushedRecords.inc({ group, topic }, records.length - count);
       if (count > 0) {
-        log("warn", "the worker did not take records", {
+        log("warn", REFUSALS[status] ?? "the worker did not take records", {
           group,
           topic,
           partition,
