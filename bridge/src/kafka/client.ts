@@ -47,10 +47,22 @@ export type KafkaProducer = Producer;
 export type KafkaConsumer = Consumer;
 export type KafkaAdmin = Admin;
 
-/** Waits for all replicas: what was answered to a client is not lost with one broker. */
 export function newProducer(settings: KafkaSettings): KafkaProducer {
-  return new Producer({ ...baseOptions(settings, 2), acks: -1 });
+  return new Producer(baseOptions(settings, 2));
 }
+
+/** Kafka's number for "when all replicas that keep up have it". */
+const ALL_REPLICAS = -1;
+
+/**
+ * Waits for all replicas: what was answered to a client is not lost with one broker. Each send has to ask for it, since the client forgets what
+ * its producer was told.
+ */
+export function sendToAll(producer: KafkaProducer, messages: Messages): ReturnType<KafkaProducer["send"]> {
+  return producer.send({ messages, acks: ALL_REPLICAS });
+}
+
+type Messages = Parameters<KafkaProducer["send"]>[0]["messages"];
 
 export function newAdmin(settings: KafkaSettings): KafkaAdmin {
   return new Admin(baseOptions(settings, 1));

@@ -1,6 +1,6 @@
 /** Producing: every message gets its partition here, so that each answer can name its own offset, in the order asked. */
 import { murmur2 } from "@platformatic/kafka";
-import type { KafkaProducer } from "./client.ts";
+import { type KafkaProducer, sendToAll } from "./client.ts";
 import { KafkaProblem } from "./problems.ts";
 import { TopicFlights } from "./producing.ts";
 import type { Message } from "./schemas.ts";
@@ -73,16 +73,15 @@ async function place(producer: KafkaProducer, messages: readonly ProducedMessage
 }
 
 async function send(producer: KafkaProducer, placed: readonly Placed[]): Promise<Metadata[]> {
-  const { offsets = [] } = await producer.send({
-    messages: placed.map(({ topic, partition, key, value, timestamp, headers }) => ({
-      topic,
-      partition,
-      value: Buffer.from(value),
-      timestamp: BigInt(timestamp),
-      ...(key === undefined ? {} : { key: Buffer.from(key) }),
-      ...(headers ? { headers: new Map(headers.map((one) => [Buffer.from(one.key), Buffer.from(one.value)])) } : {}),
-    })),
-  });
+  const messages = placed.map(({ topic, partition, key, value, timestamp, headers }) => ({
+    topic,
+    partition,
+    value: Buffer.from(value),
+    timestamp: BigInt(timestamp),
+    ...(key === undefined ? {} : { key: Buffer.from(key) }),
+    ...(headers ? { headers: new Map(headers.map((one) => [Buffer.from(one.key), Buffer.from(one.value)])) } : {}),
+  }));
+  const { offsets = [] } = await sendToAll(producer, messages);
   // Kafka says where the first of a partition is; the others follow it.
   const next = new Map(offsets.map(({ topic, partition, offset }) => [`${topic}:${partition}`, Number(offset)]));
   return placed.map(({ topic, partition, timestamp }) => {

@@ -24,7 +24,7 @@ export async function ensureTopics(admin: KafkaAdmin, shape: TopicShape): Promis
       topics: missing,
       partitions: shape.partitions,
       replicas: shape.replicas,
-      configs: [{ name: RETENTION, value: String(shape.retentionMs) }],
+      configs: [{ name: RETENTION, value: String(shape.retentionMs) }, ...inSync(shape.replicas)],
     });
   }
   const known = ALL_TOPICS.filter((topic) => present.has(topic));
@@ -44,6 +44,11 @@ export async function ensureTopics(admin: KafkaAdmin, shape: TopicShape): Promis
     const partitions = what === "is there" ? countOf(topic) : shape.partitions;
     return `${topic}: ${what}, ${partitions} partitions, kept for ${shape.retentionMs} ms`;
   });
+}
+
+/** Of three replicas two take each record, or none is answered for: one broker may be lost without a word. */
+function inSync(replicas: number): { name: string; value: string }[] {
+  return replicas >= 3 ? [{ name: "min.insync.replicas", value: "2" }] : [];
 }
 
 function retentionOf(topic: string, retentionMs: number) {

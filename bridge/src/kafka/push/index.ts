@@ -1,6 +1,6 @@
 /** All groups that this bridge pushes to the Worker, and where their dead letters go. */
 import type { Deps } from "../../dialect.ts";
-import type { KafkaProducer } from "../client.ts";
+import { type KafkaProducer, sendToAll } from "../client.ts";
 import { chosenGroups, DEAD_LETTER_TOPIC } from "../groups.ts";
 import type { KafkaSettings, PushSettings } from "../settings.ts";
 import { Budget } from "./budget.ts";
@@ -37,7 +37,5 @@ async function writeDeadLetter(
   }
   const error = `${group} could not hand it on`;
   const letter = JSON.stringify({ topic, key, value, error });
-  await producer.send({
-    messages: [{ topic: DEAD_LETTER_TOPIC, key: Buffer.from(key), value: Buffer.from(letter) }],
-  });
+  await sendToAll(producer, [{ topic: DEAD_LETTER_TOPIC, key: Buffer.from(key), value: Buffer.from(letter) }]);
 }
