@@ -98,6 +98,10 @@ describe("settings", () => {
     ],
     [{ REDIS_URL: "rediss://r", REDIS_CA_FILE: "not.pem" }, "REDIS_CA_FILE must be a file in PEM format."],
     [{ REDIS_CA_FILE: "ca.pem" }, "REDIS_CA_FILE is set, so REDIS_URL must begin with rediss://."],
+    [
+      { MYSQL_URL: "mysql://10.0.0.1/d", MYSQL_TLS: "on" },
+      "MYSQL_TLS is on, so MYSQL_URL must name the server as its certificate does, not by an address.",
+    ],
     [{ MYSQL_URL: "mysql://h/d", MYSQL_CA_FILE: "ca.pem" }, "MYSQL_CA_FILE is set, so MYSQL_TLS must be on."],
     [{ KAFKA_BROKERS: "k:1", KAFKA_CA_FILE: "ca.pem" }, "KAFKA_CA_FILE is set, so KAFKA_TLS must be on."],
     [

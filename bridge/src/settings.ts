@@ -163,6 +163,10 @@ function mysqlSettings(fields: Fields, file: FileReader, problems: string[]): My
   if (fields.MYSQL_CA_FILE !== "" && !fields.MYSQL_TLS) {
     problems.push("MYSQL_CA_FILE is set, so MYSQL_TLS must be on.");
   }
+  // mysql2 cannot compare an address with a certificate.
+  if (fields.MYSQL_TLS && isIP(new URL(fields.MYSQL_URL).hostname.replace(/^\[|\]$/g, "")) !== 0) {
+    problems.push("MYSQL_TLS is on, so MYSQL_URL must name the server as its certificate does, not by an address.");
+  }
   const users: SqlUser[] = [];
   for (const entry of fields.BRIDGE_SQL_USERS) {
     const colon = entry.indexOf(":");

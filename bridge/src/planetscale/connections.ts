@@ -1,6 +1,6 @@
 /** MySQL's side: a pool whose connections are all set up alike, and statements whose results are bounded. */
-import { createPool, type Pool, type PoolConnection } from "mysql2";
-import type { MysqlSettings } from "../settings.ts";
+import { createPool, type Pool, type PoolConnection, type SslOptions } from "mysql2";
+import type { MysqlSettings, TlsSettings } from "../settings.ts";
 import type { ResultHold } from "./memory.ts";
 import { type Column, type Field, fieldOf, insertIdText, type Row, rowOf } from "./results.ts";
 
@@ -42,7 +42,7 @@ export function connectionPool(settings: MysqlSettings): Pool {
     user: decodeURIComponent(address.username),
     password: decodeURIComponent(address.password),
     database: decodeURIComponent(address.pathname.slice(1)),
-    ...(settings.tls ? { ssl: settings.tls.ca === undefined ? {} : { ca: settings.tls.ca } } : {}),
+    ...(settings.tls ? { ssl: tlsOf(settings.tls) } : {}),
     charset: "utf8mb4",
     connectionLimit: settings.connections,
     queueLimit: QUEUE_LIMIT,
@@ -63,6 +63,11 @@ export function connectionPool(settings: MysqlSettings): Pool {
     connection.on("error", () => undefined);
   });
   return pool;
+}
+
+/** mysql2 would take any certificate that somebody vouches for, whomever it names. */
+function tlsOf({ ca }: TlsSettings): SslOptions {
+  return { verifyIdentity: true, ...(ca === undefined ? {} : { ca }) };
 }
 
 /** A connection of the pool; rejects when there is none in time, and gives back one that comes too late. */
