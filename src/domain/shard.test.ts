@@ -125,6 +125,28 @@ describe("windows", () => {
     expect(shard.frames().flat()).toEqual(range(2, many));
   });
 
+  it("wait longer where their frames take long to leave, up to a limit", ({ expect }) => {
+    const shard = Harness.at(0).push(1);
+    const restAfter = (tookMs: number): number => {
+      shard.frames();
+      shard.now += tookMs;
+      shard.core.flushed(shard.now);
+      const flushedAt = shard.now;
+      const next = (shard.core.cursor ?? 0) + 1;
+      shard.push(next);
+      for (let at = 0; shard.frames().length === 0 && at < 5_000; at++) {
+        shard.now += 1;
+        shard.core.onTimer(shard.now);
+      }
+      return shard.now - flushedAt;
+    };
+    expect(restAfter(10)).toBe(SHARD_WINDOW_MS - 10);
+    expect(restAfter(SHARD_WINDOW_MS)).toBe(2 * SHARD_WINDOW_MS);
+    expect(restAfter(60_000)).toBe(1_000);
+    // And is as quick as ever when they leave at once.
+    expect(restAfter(0)).toBe(SHARD_WINDOW_MS);
+  });
+
   it("take a timer that fires a little early for theirs", ({ expect }) => {
     const shard = Harness.at(0).push(1).push(2);
     shard.frames();

@@ -5,13 +5,11 @@
  */
 import { DurableObject } from "cloudflare:workers";
 import type { SendCommand } from "../domain/commands.ts";
-import { Lane } from "../domain/lane.ts";
 import type { StoredMessage } from "../domain/records.ts";
 import { ShardCore, SHARD_BACKLOG, type ShardEffect } from "../domain/shard.ts";
 import { NOTES_WINDOW_MS, ShardNotes } from "../domain/shardNotes.ts";
 import { SHARD_SEPARATOR } from "../domain/sharding.ts";
 import { systemClock } from "../platform/clock.ts";
-import { faultOfThrown } from "../platform/failures.ts";
 import { newId } from "../platform/ids.ts";
 import { messagesFrame } from "../platform/frameText.ts";
 import { GroupCommit } from "../platform/groupCommit.ts";
@@ -20,7 +18,7 @@ import type { ShardRpc, TellNotice } from "../platform/rpc.ts";
 import { settingsOf, type Limits } from "../platform/settings.ts";
 import { answerClose, closeSocket, sendFrames } from "../platform/sockets.ts";
 import { roomOf, sessionOf } from "../platform/stubs.ts";
-import { err, errorFrame, type ErrorName, type Fault, type Result } from "../protocol/errors.ts";
+import { errorFrame, type ErrorName, type Result } from "../protocol/errors.ts";
 import { parseClientFrame, type ServerFrame } from "../protocol/frames.ts";
 import { describeError, log } from "../telemetry/log.ts";
 import { deliveries, e2eDuration, noteDelivery, noteSockets } from "../telemetry/metrics.ts";
@@ -28,12 +26,10 @@ import { reportSoon } from "../telemetry/report.ts";
 import { acceptSocket } from "./acceptSocket.ts";
 import { BadFrames } from "./BadFrames.ts";
 import { LISTENERS_TABLE, ShardListeners } from "./ShardListeners.ts";
+import { ShardSends } from "./ShardSends.ts";
 
 const MIGRATIONS = [`CREATE TABLE sessions (user_id TEXT PRIMARY KEY) WITHOUT ROWID;`, LISTENERS_TABLE];
 
-/** Sends of one batch upwards, and how many may wait; a shard serves thousands of users. */
-const UP_LANE = { flight: 256, waiting: 4_096 };
-const UNREACHABLE_RETRY_MS = 1_000;
 /** Rows asked from the log at once when a hole is healed. */
 const PULL_ROWS = 200;
 /** Who waits longer for a handing-over is told that it did not come: the room sends the task again. */
@@ -43,13 +39,12 @@ const SERVED_LIMIT_MS = 10_000;
 const TELL_SLICE = 100;
 
 type Owed = { toSeqId: number; settle: (served: boolean) => void };
-type Parcel = { command: SendCommand; answer: (outcome: Result<StoredMessage>) => void };
 
 export class FanoutShard extends DurableObject<Env> implements ShardRpc {
   readonly #core = new ShardCore();
   readonly #name: string;
   readonly #conversationId: string;
-  readonly #up = new Lane<Parcel>(UP_LANE);
+  readonly #up: ShardSends;
   readonly #limits: Limits;
   readonly #badFrames: BadFrames;
   readonly #listeners: ShardListeners;
@@ -61,6 +56,8 @@ export class FanoutShard extends DurableObject<Env> implements ShardRpc {
   /** Sockets that are open, as far as comings and goings tell; each frame counts again. */
   #open: number;
   readonly #notes = new ShardNotes();
+  /** The frames of a window are leaving. */
+  #isFlushing = false;
   /** Ends when the window that gathers now has been told. */
   #told: Promise<void> = Promise.resolve();
   /** While the room is asked where it stands: everybody who comes meanwhile waits for the one answer. */
@@ -74,6 +71,7 @@ export class FanoutShard extends DurableObject<Env> implements ShardRpc {
     this.#badFrames = new BadFrames(this.#limits.badFrames);
     this.#name = ctx.id.name ?? "";
     this.#conversationId = this.#name.split(SHARD_SEPARATOR)[0] ?? "";
+    this.#up = new ShardSends(env, this.#conversationId);
     this.#open = ctx.getWebSockets().length;
     new ObjectSchema(ctx.storage, MIGRATIONS).ensure();
     this.#listeners = new ShardListeners(ctx.storage.sql, env);
@@ -268,6 +266,18 @@ export class FanoutShard extends DurableObject<Env> implements ShardRpc {
     if (taken > 0) {
       deliveries.add(taken * messages.length);
       e2eDuration.observeMs(now - (messages[0]?.createdAt ?? now), taken);
+      this.#awaitFlush();
+    }
+  }
+
+  /** Nothing says when sockets have taken their frames; but the thread writes them before it looks at its timers. */
+  #awaitFlush(): void {
+    if (!this.#isFlushing) {
+      this.#isFlushing = true;
+      setTimeout(() => {
+        this.#isFlushing = false;
+        this.#core.flushed(systemClock.now());
+      }, 0);
     }
   }
 
@@ -351,39 +361,7 @@ export class FanoutShard extends DurableObject<Env> implements ShardRpc {
   // ---- up
 
   send(sends: SendCommand[]): Promise<Result<StoredMessage>[]> {
-    const outcomes = sends.map(
-      (command) =>
-        new Promise<Result<StoredMessage>>((answer) => {
-          if (!this.#up.offer({ command, answer })) {
-            answer(err({ name: "RATE_LIMITED", retryAfterMs: UNREACHABLE_RETRY_MS }));
-          }
-        }),
-    );
-    void this.#depart();
-    return Promise.all(outcomes);
-  }
-
-  async #depart(): Promise<void> {
-    for (let flight = this.#up.depart(); flight !== undefined; flight = this.#up.depart()) {
-      try {
-        const outcomes = await roomOf(this.env, this.#conversationId).append(flight.map((parcel) => parcel.command));
-        this.#up.land().forEach((parcel, index) => {
-          parcel.answer(outcomes[index] ?? err({ name: "INTERNAL" }));
-        });
-      } catch (error) {
-        log("warn", "a batch of sends did not reach its room", {
-          conversationId: this.#conversationId,
-          error: describeError(error),
-        });
-        // Nobody knows what became of it: the senders repeat, in order, and are recognised.
-        const thrown = faultOfThrown(error);
-        const fault: Fault =
-          thrown.name === "RATE_LIMITED" ? thrown : { name: "UNAVAILABLE", retryAfterMs: UNREACHABLE_RETRY_MS };
-        for (const parcel of [...this.#up.land(), ...this.#up.abandon()]) {
-          parcel.answer(err(fault));
-        }
-      }
-    }
+    return this.#up.send(sends);
   }
 }
 
