@@ -13,6 +13,7 @@ export type AuditAction =
   | "member.role"
   | "member.mute"
   | "message.remove"
+  | "message.send"
   | "announcement"
   | "dead-letter.replay";
 

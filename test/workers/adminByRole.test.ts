@@ -1,11 +1,12 @@
 /** What a system admin does over ordinary routes: what only the role allows stands in the audit, what anybody may do does not. */
-import { describe, it } from "vitest";
+import { describe, it, vi } from "vitest";
 import { WORLD_ROOM_ID } from "../../src/domain/records.ts";
 import type { AuditEntry, AuthAnswer, ConversationAnswer } from "../../src/protocol/rest.ts";
 import type { Member, Message } from "../../src/protocol/things.ts";
 import { asKey, auditAbout, newAdmin } from "./support/admins.ts";
 import { newUserId } from "./support/harness.ts";
 import { expectStatus, register, request, type Answer } from "./support/http.ts";
+import { connect } from "./support/socket.ts";
 
 function as(person: AuthAnswer, method: string, path: string, body?: unknown): Promise<Answer> {
   return request(method, `/api/conversations/${path}`, { token: person.accessToken, body });
@@ -79,6 +80,40 @@ describe("an act that only the role of a system admin allows", () => {
     await expectStatus(200, as(root, "POST", `${own}/messages/${await say(other, own)}/recall`));
     await expectStatus(200, as(root, "DELETE", own));
     expect(await actsOf(root)).toEqual([]);
+  });
+});
+
+describe("a send that only the role of a system admin allows", () => {
+  const system = (clientMsgId: string) => ({ clientMsgId, messageType: "system" as const, content: "read this" });
+
+  it("leaves one row, over REST and over the socket, however often it is sent", async ({ expect }) => {
+    const [root, owner] = [await newAdmin(), await register()];
+    const id = await newGroup(owner, root);
+    const body = system(newUserId());
+    const sent = await expectStatus<Message>(201, as(root, "POST", `${id}/messages`, body));
+    const again = await expectStatus<Message>(201, as(root, "POST", `${id}/messages`, body));
+    expect([sent.messageType, again.messageId]).toEqual(["system", sent.messageId]);
+    const socket = await connect(root.user.userId, root.deviceId);
+    socket.send({ type: "send-message", id: "s", data: { conversationId: id, ...system(newUserId()) } });
+    const ack = await socket.next("message-ack");
+    expect(ack.data).toMatchObject({ ref: "s", status: "sent", seqId: sent.seqId + 1 });
+    await expectStatus(200, as(owner, "PATCH", id, { muteAll: true }));
+    await say(root, id);
+    await expectStatus(200, as(owner, "PATCH", id, { muteAll: false }));
+    await say(root, id);
+    expect(await actsOf(root)).toEqual(Array(3).fill({ action: "message.send", targetId: id }));
+  });
+
+  it("leaves none when it is refused all the same", async ({ expect }) => {
+    const [root, owner] = [await newAdmin(), await register()];
+    const id = await newGroup(owner, root);
+    const muted = { mutedUntil: Date.now() + 60_000 };
+    await expectStatus(200, as(owner, "PUT", `${id}/members/${root.user.userId}`, muted));
+    const refused = await as(root, "POST", `${id}/messages`, system(newUserId()));
+    expect(refused.error?.name).toBe("PERMISSION_DENIED");
+    const foreign = await as(owner, "POST", `${id}/messages`, system(newUserId()));
+    expect(foreign.error?.name).toBe("PERMISSION_DENIED");
+    await vi.waitFor(async () => expect(await actsOf(root)).toEqual([]), { timeout: 5_000 });
   });
 });
 
