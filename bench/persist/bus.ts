@@ -150,7 +150,11 @@ export class HeldBus {
     const partition = partitionOf(record.key);
     if (record.topic === PERSIST) {
       const batch = JSON.parse(record.value) as Batch;
-      this.#lanes[partition]?.set(batch.conversationId, { ...batch, record });
+      const lane = this.#lanes[partition];
+      // A repetition of an earlier one may come after it, on another connection; Kafka would have them both.
+      if ((lane?.get(batch.conversationId)?.toSeqId ?? 0) <= batch.toSeqId) {
+        lane?.set(batch.conversationId, { ...batch, record });
+      }
     } else {
       // Nothing is measured of these; they only must not wait.
       this.#others = this.#others.then(() => this.#push(record.topic, partition, [record])).catch(() => undefined);
