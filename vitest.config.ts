@@ -35,6 +35,8 @@ export default defineConfig({
         test: {
           name: "workers",
           include: ["test/workers/**/*.test.ts"],
+          // Each file has a workerd of its own. By itself vitest leaves a core free, and runs one at a time where there are two.
+          maxWorkers: 2,
           setupFiles: ["test/workers/setup.ts"],
           // It is CommonJS behind a small module, which the plugin's loader cannot follow; bundled as for production it can.
           deps: { optimizer: { ssr: { enabled: true, include: ["obscenity"] } } },
