@@ -5,6 +5,7 @@
  * Topics have one name each, so a second server at the same time takes them from the first, whose bridge ends.
  */
 import { randomBytes, randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Client } from "@planetscale/database";
 import { createConnection } from "mysql2/promise";
 import { newAdmin, type KafkaAdmin } from "../../../bridge/src/kafka/client.ts";
@@ -26,6 +27,8 @@ const SECRET = randomBytes(16).toString("hex");
 /** Several, so that two bridges share them, and few, since each server of a test makes them anew. */
 const PARTITIONS = 2;
 const RETENTION_MS = 3_600_000;
+const GONE_WITHIN_MS = 20_000;
+const POLL_MS = 20;
 
 /** By state folder. */
 const known = new Map<string, ServerEngines>();
@@ -182,6 +185,21 @@ async function emptyTopics(admin: KafkaAdmin): Promise<void> {
   const topics = ALL_TOPICS.filter((topic) => present.has(topic));
   if (topics.length > 0) {
     await admin.deleteTopics({ topics });
+    await goneFrom(admin, topics);
   }
   await ensureTopics(admin, { partitions: PARTITIONS, replicas: 1, retentionMs: RETENTION_MS });
+}
+
+/** A broker lists what the controller has deleted for some milliseconds more; what is still listed cannot be made anew. */
+async function goneFrom(admin: KafkaAdmin, topics: readonly string[]): Promise<void> {
+  for (const deadline = performance.now() + GONE_WITHIN_MS; ;) {
+    const present = new Set(await admin.listTopics());
+    if (!topics.some((topic) => present.has(topic))) {
+      return;
+    }
+    if (performance.now() > deadline) {
+      throw new Error("Kafka does not let go of the topics");
+    }
+    await sleep(POLL_MS);
+  }
 }
