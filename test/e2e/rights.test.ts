@@ -16,6 +16,10 @@ interface Operation {
 let server: TestServer;
 let stage: Stage;
 let sockets: Sockets;
+/** Where Kafka is the bus this route is there, and knows the bridge by its signature alone. */
+const BUS_ROUTE = "POST /internal/bus/{topic}";
+const ALL_UNSIGNED = Object.fromEntries(ACTORS.map((actor) => [actor, "401"]));
+
 /** By method and path, as the table names them. */
 let documented: Map<string, Operation>;
 
@@ -73,7 +77,7 @@ describe("routes", () => {
       answers[actor] = cell;
       problems.push(...(problem === undefined ? [] : [`${actor}: ${problem}`]));
     }
-    expect(answers).toEqual(row.cells);
+    expect(answers).toEqual(server.engines !== undefined && row.name === BUS_ROUTE ? ALL_UNSIGNED : row.cells);
     expect(problems).toEqual([]);
   });
 });
