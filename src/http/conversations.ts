@@ -18,6 +18,7 @@ import {
   ReadAnswer,
   ReadBody,
 } from "../protocol/rest.ts";
+import type { UserRow } from "../repo/types.ts";
 import { conversationLoad } from "../telemetry/metrics.ts";
 import { background, fail, listSources, newRouter, writeThrough, type Ctx } from "./context.ts";
 import { conversationPage } from "./lists.ts";
@@ -78,7 +79,7 @@ conversations.openapi(
     const cache = coalesced(services.cache);
     const ids = items.map((item) => item.conversation.conversationId);
     const [heads, versions, newest, peers] = await Promise.all([
-      readHeads(services.env, cache, items, here.heads),
+      readHeads(services.env, cache, items, sources.later, here.heads),
       readVersions(cache, ids),
       newestInCache({ cache }, items),
       peersOf({ ...sources, cache }, actor.userId, items),
@@ -160,7 +161,7 @@ async function makeGroup(c: Ctx, wish: Extract<ConversationBody, { type: 2 }>): 
   if (!accepted.ok) {
     return accepted;
   }
-  const refused = await whyNotAddable(c, others);
+  const { refused } = await whyNotAddable(c, others);
   const first = [...refused.values()][0];
   if (first !== undefined) {
     return err({ name: first, fields: [...refused.keys()].map((userId) => ({ path: "memberIds", message: userId })) });
@@ -188,7 +189,7 @@ async function makeGroup(c: Ctx, wish: Extract<ConversationBody, { type: 2 }>): 
 export async function whyNotAddable(
   c: Ctx,
   userIds: readonly string[],
-): Promise<Map<string, "USER_NOT_FOUND" | "PERMISSION_DENIED">> {
+): Promise<{ refused: Map<string, "USER_NOT_FOUND" | "PERMISSION_DENIED">; known: ReadonlyMap<string, UserRow> }> {
   const { repo } = c.get("services");
   const [rows, blocked] = await Promise.all([
     repo.users.byIds(userIds),
@@ -204,7 +205,7 @@ export async function whyNotAddable(
       refused.set(userId, "PERMISSION_DENIED");
     }
   }
-  return refused;
+  return { refused, known };
 }
 
 async function markRead(c: Ctx, conversationId: string, seqId: number): Promise<Result<ReadAnswer>> {

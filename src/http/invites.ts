@@ -225,7 +225,8 @@ async function decide(
       return asked;
     }
     // Accepting is adding: not those between whom and oneself there is a block.
-    const refused = (await whyNotAddable(c, [asked.value.userId])).get(asked.value.userId);
+    const { refused: reasons } = await whyNotAddable(c, [asked.value.userId]);
+    const refused = reasons.get(asked.value.userId);
     if (refused !== undefined && asked.value.status === "pending") {
       return err({ name: refused });
     }

@@ -77,7 +77,7 @@ members.openapi(
   async (c) => {
     const services = c.get("services");
     const userIds = [...new Set(c.req.valid("json").userIds)];
-    const refused = await whyNotAddable(c, userIds);
+    const { refused, known } = await whyNotAddable(c, userIds);
     const room = services.room(c.req.valid("param").id);
     // Also with nobody left to add: whether the caller may add at all is the room's answer.
     const added = await room.addMembers(
@@ -90,10 +90,8 @@ members.openapi(
     const degraded = await writeThrough(c, room, added.value);
     const failed = [...refused].map(([userId, name]) => ({ userId, code: ERRORS[name].code as number }));
     const { value } = added.value;
-    return c.json(
-      { added: await withProfiles(services, value.added), failed: [...failed, ...value.failed], ...degraded },
-      200,
-    );
+    const joined = value.added.map((state) => presentMember(state, known.get(state.userId)));
+    return c.json({ added: joined, failed: [...failed, ...value.failed], ...degraded }, 200);
   },
 );
 

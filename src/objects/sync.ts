@@ -24,6 +24,7 @@ import { completeHistory, joinReactions, withoutReactions, type HistoryRange } f
 import { conversationPage } from "../http/lists.ts";
 import { peersOf, presentItem, withNewest, type SeenBy } from "../http/views.ts";
 import { systemClock } from "../platform/clock.ts";
+import type { CacheCommand } from "../platform/rpc.ts";
 import { roomOf } from "../platform/stubs.ts";
 import { ok, type Result } from "../protocol/errors.ts";
 import type { SyncRequest, SyncResult } from "../protocol/frames.ts";
@@ -45,13 +46,16 @@ const MESSAGES_BYTES = 512 * 1024;
 const SLICE = 50;
 
 /**
- * Heads of conversations: from the cache, else from the rooms, never older than SQL's.
+ * Heads of conversations: from the cache, else from the rooms, never older than SQL's. What the rooms said goes to the cache, else
+ * each reader would ask all of them again; but where SQL lacks a change, only until its version is there or in the cache: with a
+ * head in the cache nobody asks the room for that.
  * @param versions takes the versions of conversations whose rooms were asked: a cache that was emptied has lost them
  */
 export async function readHeads(
   env: Env,
   cache: Cache,
-  items: readonly { conversation: { conversationId: string }; headSeqId: number }[],
+  items: readonly Pick<ConversationItem, "conversation" | "headSeqId">[],
+  later: Later,
   seen: ReadonlyMap<string, number> = new Map(),
   versions: Map<string, number> = new Map(),
 ): Promise<Map<string, number>> {
@@ -64,23 +68,31 @@ export async function readHeads(
   } catch {
     // Without the cache the rooms are asked.
   }
-  const cold: string[] = [];
+  const cold: { id: string; version: number }[] = [];
   items.forEach((item, index) => {
     const value = cached[index];
-    const id = item.conversation.conversationId;
+    const { conversationId: id, version } = item.conversation;
     if (value === null || value === undefined) {
-      cold.push(id);
+      cold.push({ id, version });
     }
     heads.set(id, Math.max(item.headSeqId, Number(value ?? 0), seen.get(id) ?? 0));
   });
+  const found: CacheCommand[] = [];
   for (let at = 0; at < cold.length; at += SLICE) {
     await Promise.all(
-      cold.slice(at, at + SLICE).map(async (id) => {
+      cold.slice(at, at + SLICE).map(async ({ id, version: inSql }) => {
         const { headSeqId, version = 0 } = await roomOf(env, id).readLog(0, 0);
         heads.set(id, Math.max(heads.get(id) ?? 0, headSeqId));
         versions.set(id, version);
+        if (version <= inSql) {
+          found.push(["SETMAX", CACHE_KEYS.headSeqId(id), String(headSeqId)]);
+        }
       }),
     );
+  }
+  if (found.length > 0) {
+    // Without the cache they are asked again.
+    later(cache.pipeline(found).catch(() => undefined));
   }
   return heads;
 }
@@ -113,7 +125,7 @@ export async function buildSync(
   const ids = listed.map((item) => item.conversation.conversationId);
   const roomVersions = new Map<string, number>();
   const [heads, cachedVersions] = await Promise.all([
-    readHeads(env, cache, listed, here.heads, roomVersions),
+    readHeads(env, cache, listed, later, here.heads, roomVersions),
     readVersions(cache, ids),
   ]);
   const versions = new Map(cachedVersions);

@@ -16,7 +16,7 @@ import {
   SyncAnswer,
 } from "../../src/protocol/rest.ts";
 import { type ListItem, Message } from "../../src/protocol/things.ts";
-import { append, must, text as textSend } from "./support/harness.ts";
+import { append, eventually, must, text as textSend } from "./support/harness.ts";
 import { expectStatus, guest, register, request } from "./support/http.ts";
 
 const NOBODY = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
@@ -444,6 +444,8 @@ describe("sync", () => {
     );
     expect((await sync(heads)).conversations).toEqual([]);
     await send(a, conversationId, "two");
+    // The cache has the head a moment after the sender has the acknowledgement.
+    await eventually("the second message", async () => (await sync(heads)).conversations.length > 0);
     expect((await sync(heads)).conversations).toMatchObject([{ messages: [{ content: "two" }] }]);
     const gone = `group_${NOBODY}`;
     expect((await sync({ ...heads, [gone]: 5 })).removed).toEqual([gone]);

@@ -60,6 +60,38 @@ describe("while SQL does not know of a removal", () => {
   });
 });
 
+describe("a cache that was emptied", () => {
+  const emptied = async (id: string): Promise<void> => {
+    await embeddedCache(env, 1).pipeline([["DEL", CACHE_KEYS.headSeqId(id), CACHE_KEYS.version(id)]]);
+  };
+
+  it("learns the heads again from the first who asks, by a list or a sync", async () => {
+    const { owner, other, id } = await group();
+    await append(id, [text(owner.user.userId, "k", "hello")]);
+    await cached(id, "hello");
+    for (const ask of [() => syncOf(other, {}), () => as(owner, "GET", "/api/conversations")]) {
+      await emptied(id);
+      await ask();
+      await eventually("the head in the cache", async () => {
+        const [found] = await embeddedCache(env, 1).pipeline([["MGET", CACHE_KEYS.headSeqId(id)]]);
+        return JSON.stringify(found) === '["1"]';
+      });
+    }
+  });
+
+  it("hides no change that SQL does not know yet, however often one asks", async ({ expect }) => {
+    const { owner, other, id, version } = await group();
+    await append(id, [text(owner.user.userId, "k", "hello")]);
+    await cached(id, "hello");
+    must(await roomStub(id).update(actorOf(owner.user.userId), { name: "H" }));
+    await emptied(id);
+    for (let time = 1; time <= 3; time++) {
+      const { conversations } = await syncOf(other, { [id]: { seqId: 1, version } });
+      expect(conversations.find((item) => item.conversation.conversationId === id)?.conversation.name).toBe("H");
+    }
+  });
+});
+
 describe("what was read on another device", () => {
   it("is in a sync of a client that says how far it knows", async ({ expect }) => {
     const { owner, other, id, version } = await group();
