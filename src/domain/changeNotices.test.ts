@@ -1,5 +1,14 @@
 import { describe, it } from "vitest";
-import { changedSeqIds, inLastForm, isHeldUp, needsMessage, staleSeqIds, tellingOf } from "./changeNotices.ts";
+import {
+  afterUntold,
+  changedSeqIds,
+  inLastForm,
+  isHeldUp,
+  needsMessage,
+  staleSeqIds,
+  tellingOf,
+  versionToTell,
+} from "./changeNotices.ts";
 import { makeMessageId } from "./messageId.ts";
 import { WORLD, type FanoutTask, type MessageNotice, type StoredMessage } from "./records.ts";
 
@@ -84,5 +93,25 @@ describe("a fan-out task that was held up", () => {
   it("carries what the log has now; what has left it as it was", ({ expect }) => {
     const now = inLastForm(task.messages, [message(4, { content: "edited" })]);
     expect(now.map((row) => row.content)).toEqual(["content 3", "edited"]);
+  });
+});
+
+describe("the version that the cache may be told with a notice", () => {
+  const notice: MessageNotice = { kind: "edited", messageId: "m", seqId: 9, version: 5 };
+
+  it("is its own, when what nobody was told of before goes along", ({ expect }) => {
+    const told = afterUntold(notice, [[3], [4, 3]]);
+    expect(told).toMatchObject({ earlier: [3, 4] });
+    expect([staleSeqIds(told), versionToTell(told)]).toEqual([[9, 3, 4], 5]);
+    expect(versionToTell(afterUntold(notice, []))).toBe(5);
+  });
+
+  it("is left to a later one, when that is too much or was not written down", ({ expect }) => {
+    const many = afterUntold(
+      notice,
+      Array.from({ length: 201 }, (_, n) => [n]),
+    );
+    expect([staleSeqIds(many), versionToTell(many)]).toEqual([[9], undefined]);
+    expect(versionToTell(notice)).toBeUndefined();
   });
 });

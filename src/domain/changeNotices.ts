@@ -19,7 +19,21 @@ export type Telling = {
 
 /** Sequences whose cached form is not to be shown any more after this change. */
 export function staleSeqIds(notice: MessageNotice): number[] {
-  return [notice.seqId, ...(notice.kind === "recalled" ? (notice.answers ?? []) : [])];
+  return [notice.seqId, ...(notice.kind === "recalled" ? (notice.answers ?? []) : []), ...(notice.earlier ?? [])];
+}
+
+/** Version that the cache may be told with it: whoever finds one there finds every message in its form of then, or not at all. */
+export function versionToTell(notice: MessageNotice): number | undefined {
+  return notice.earlier === undefined ? undefined : notice.version;
+}
+
+/** Sequences named in a notice for that reason; more, and the version is left to a later one. A row of the outbox is to stay small. */
+const EARLIER_LIMIT = 200;
+
+/** The notice with what nobody was told of before it; their notices may come after it. */
+export function afterUntold(notice: MessageNotice, untold: Iterable<readonly number[]>): MessageNotice {
+  const earlier = [...new Set([...untold].flat())];
+  return earlier.length > EARLIER_LIMIT ? notice : { ...notice, earlier };
 }
 
 /** The same, by the records of the change. */

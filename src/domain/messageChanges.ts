@@ -9,6 +9,7 @@
 import { err, ok, type Result } from "../protocol/errors.ts";
 import type { Content, Reaction } from "../protocol/things.ts";
 import type { Actor, RoomChange } from "./commands.ts";
+import { afterUntold } from "./changeNotices.ts";
 import { contentRefused } from "./contentFilter.ts";
 import { requireMember } from "./membership.ts";
 import { seqIdOf } from "./messageId.ts";
@@ -342,7 +343,7 @@ function notice(core: RoomCore, told: MessageNotice): OutboxDraft {
       fromSeqId: 0,
       toSeqId: 0,
       messages: [],
-      notice: told,
+      notice: afterUntold(told, core.room.untold.values()),
       outboxIds: [logId],
     }),
   };

@@ -130,9 +130,10 @@ export type FanoutTask = {
 
 /**
  * What readers have to be told of a message that they may have already. No contents: a queue may hold it for long, and the
- * message may be recalled meanwhile. `version`: of the conversation after the change; the higher one is the newer.
+ * message may be recalled meanwhile. `version`: of the conversation after the change; the higher one is the newer. `earlier`: sequences of
+ * changes before it that nobody had been told of; absent where there were too many, and in rows of a release before.
  */
-export type MessageNotice = { messageId: string; seqId: number; version: number } & (
+export type MessageNotice = { messageId: string; seqId: number; version: number; earlier?: number[] } & (
   | { kind: "edited" }
   /** `answers`: sequences of messages whose preview of it is gone as well. */
   | { kind: "recalled"; operatorId: string; recalledAt: number; answers?: number[] }

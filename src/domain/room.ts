@@ -248,6 +248,9 @@ export class RoomCore {
    * cache was emptied not long ago) and "failed" both mean: whoever is not named may be online.
    */
   cached(answer: { online: string[]; complete: boolean } | "failed", now: number): void {
+    if (answer === "failed") {
+      this.room.cachedVersion = 0;
+    }
     this.room.now = now;
     this.#delivery.cached(answer);
   }

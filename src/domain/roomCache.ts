@@ -6,9 +6,13 @@ import type { RoomEffect } from "./roomEffects.ts";
 export function cacheEffect(room: RoomContext, from: number, to: number, presenceOf: string[]): RoomEffect {
   const messages = room.hot(from, to).map((row) => row.message);
   const version = room.state?.version ?? 0;
-  if (!room.hasOutbox || version <= 1) {
+  // Who syncs has read SQL before they look here: were they removed in between, the version tells it, and that comes with what they
+  // may not see any more.
+  const isTold = !room.hasOutbox && version <= room.cachedVersion;
+  if (version <= 1 || isTold) {
     return { kind: "cache", headSeqId: to, messages, presenceOf };
   }
+  room.cachedVersion = version;
   // An emptied cache has lost the versions of changes that SQL may not have yet. Whoever finds a version there finds nothing
   // older: what changed before it, and may stand there in its old form, goes.
   const stale = [...new Set([...room.untold.values()].flat())];

@@ -89,6 +89,8 @@ export class RoomContext {
   /** Grows while confirmations fail; the retry time grows with it. */
   attempts = 0;
   effects: RoomEffect[] = [];
+  /** Version that the cache was told last in this life; 0 when nobody knows whether it heard. */
+  cachedVersion = 0;
   /** Sequences whose cached form is not to be shown any more, by the outbox row of the news that nobody was told of yet. */
   readonly untold = new Map<number, number[]>();
   /** Changes that go to the readers of a big room, and typing. */

@@ -4,7 +4,7 @@
  */
 import { CACHE_KEYS, type CacheCommand } from "../cache/types.ts";
 import { cacheOf } from "../cache/index.ts";
-import { needsMessage, staleSeqIds, tellingOf } from "../domain/changeNotices.ts";
+import { needsMessage, staleSeqIds, tellingOf, versionToTell } from "../domain/changeNotices.ts";
 import { WORLD, type FanoutTask, type MessageNotice } from "../domain/records.ts";
 import { roomOf, sessionOf } from "../platform/stubs.ts";
 import type { TellNotice } from "../platform/rpc.ts";
@@ -58,12 +58,14 @@ export async function tellChange(
  * of new messages. Answers whether the cache took it.
  */
 async function intoCache(conversationId: string, notice: MessageNotice, env: Env): Promise<boolean> {
-  const { version } = notice;
+  const version = versionToTell(notice);
   const key = CACHE_KEYS.hotMessages(conversationId);
   try {
     await cacheOf(env).pipeline([
       ...staleSeqIds(notice).map((seqId): CacheCommand => ["ZREMRANGEBYSCORE", key, seqId, seqId]),
-      ["SETMAX", CACHE_KEYS.version(conversationId), String(version)],
+      ...(version === undefined
+        ? []
+        : [["SETMAX", CACHE_KEYS.version(conversationId), String(version)] as CacheCommand]),
     ]);
     return true;
   } catch (error) {

@@ -1,5 +1,5 @@
 /** Changed messages and read receipts on their way to whoever is concerned, as src/queues/messageNotice.ts and messageEvents.ts. */
-import { needsMessage, staleSeqIds, tellingOf, type Telling } from "../../src/domain/changeNotices.ts";
+import { needsMessage, staleSeqIds, tellingOf, versionToTell, type Telling } from "../../src/domain/changeNotices.ts";
 import type { HistoryPage } from "../../src/domain/commands.ts";
 import { sendersBetween } from "../../src/domain/messageViews.ts";
 import { olderReceiptsUpTo, RECEIPT_SENDERS, receiptsAfter, receiptSenders } from "../../src/domain/receipts.ts";
@@ -28,7 +28,7 @@ export function tellChange(
     peer,
     sim.cache,
     "notice",
-    (reply) => sim.cache.purge(id, staleSeqIds(notice), notice.version, reply),
+    (reply) => sim.cache.purge(id, staleSeqIds(notice), versionToTell(notice), reply),
     (answer) => {
       const cached: Told = answer === "failed" ? "later" : "settled";
       withMessage(sim, peer, id, notice, (message) => {

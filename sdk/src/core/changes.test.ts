@@ -162,6 +162,15 @@ describe("what a sync and frames say together", () => {
     expect(client.core.messages(ROOM)[0]?.reactions).toEqual([{ emoji: "👍", count: 2, mine: true }]);
   });
 
+  test("an answer that comes after the recall of what it quotes shows nothing of it", ({ expect }) => {
+    const client = online();
+    client.push(1);
+    client.receive(recalled(1, 2));
+    const replyTo = { messageId: messageId(1), seqId: 1, senderId: "s", preview: "what was said" };
+    client.receive({ type: "new-message", data: { message: message(2, { replyTo }) } });
+    expect(client.core.messages(ROOM).map((row) => row.replyTo?.preview)).toEqual([undefined, ""]);
+  });
+
   test("a receipt comes once and never goes back", ({ expect }) => {
     const client = online();
     const receipt = (readSeqId: number): void =>

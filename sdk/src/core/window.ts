@@ -15,7 +15,7 @@ export class MessageWindow {
   }
 
   push(message: Message): void {
-    this.#rows.push(message);
+    this.#rows.push(this.#asAnswer(message));
     // Dropped in blocks: shifting at each push would move the whole window each time.
     if (this.#rows.length >= 2 * this.#keep) {
       this.#rows = this.#rows.slice(-this.#keep);
@@ -25,6 +25,13 @@ export class MessageWindow {
   /** Answers to a recalled message lose what they show of it. */
   recalled(messageId: string): void {
     this.#rows = this.#rows.map((row) => withoutPreview(row, messageId));
+  }
+
+  /** An answer may have been on its way while the recall of what it quotes overtook it. */
+  #asAnswer(message: Message): Message {
+    const { replyTo } = message;
+    const quoted = replyTo === undefined ? undefined : this.#rows.find((row) => row.messageId === replyTo.messageId);
+    return quoted?.recalledAt === undefined ? message : withoutPreview(message, quoted.messageId);
   }
 
   change(seqId: number, change: (message: Message) => Message): void {
