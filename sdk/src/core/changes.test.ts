@@ -171,6 +171,17 @@ describe("what a sync and frames say together", () => {
     expect(client.core.messages(ROOM).map((row) => row.replyTo?.preview)).toEqual([undefined, ""]);
   });
 
+  test("what was pushed while the first answer was on its way has its changes in the next one", ({ expect }) => {
+    const client = new Harness({ keepMessages: 10 });
+    client.do(client.core.connect(client.now));
+    client.greeted();
+    client.push(1);
+    client.synced({ ...syncedItem([], 1), changesUpTo: 3 });
+    expect(asked(client)).toMatchObject({ seqId: 1, version: 0 });
+    client.synced({ ...syncedItem([], 1), changesUpTo: 3 });
+    expect(asked(client)).toMatchObject({ seqId: 1, version: 3 });
+  });
+
   test("a receipt comes once and never goes back", ({ expect }) => {
     const client = online();
     const receipt = (readSeqId: number): void =>

@@ -326,11 +326,14 @@ export class ClientCore {
       const { conversationId, headSeqId, version } = item.conversation;
       this.#out.emit({ type: "item", item });
       // Who was removed and is back did not ask for the changes of what they have: that is a sync of its own.
-      const isBack = !this.#syncer.hasNamed(conversationId) && this.#timelines.isReturn(conversationId);
+      const wasNamed = this.#syncer.hasNamed(conversationId);
+      const isBack = !wasNamed && this.#timelines.isReturn(conversationId);
       if (isBack) {
         this.#syncer.askAgain();
       }
-      this.#timelines.open(conversationId, headSeqId, isBack ? undefined : (changesUpTo ?? version), now);
+      // Nor did who was pushed the first messages while the answer was on its way: the next sync asks for their changes.
+      const isTold = wasNamed || !(isBack || this.#timelines.hasPushed(conversationId));
+      this.#timelines.open(conversationId, headSeqId, isTold ? (changesUpTo ?? version) : undefined, now);
       this.#reads.confirmed(conversationId, item.readSeqId);
       for (const message of messages) {
         this.#received(message, false, now);

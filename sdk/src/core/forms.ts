@@ -22,6 +22,10 @@ export class MessageForms {
     this.window = window;
   }
 
+  get hasPushed(): boolean {
+    return this.#pushed.size > 0;
+  }
+
   /** A message was shown. */
   shown(message: Message, live: boolean): void {
     this.window?.push(message);

@@ -229,6 +229,11 @@ export class Timelines {
     return entry !== undefined && entry.left && entry.timeline.contiguous > 0;
   }
 
+  /** Messages of it were pushed whose changes no sync has told of. */
+  hasPushed(conversationId: string): boolean {
+    return this.#entries.get(conversationId)?.forms.hasPushed === true;
+  }
+
   /** Everything up to here has been emitted; undefined when nothing is known of the conversation. */
   cursor(conversationId: string): number | undefined {
     return this.#entries.get(conversationId)?.timeline.contiguous;
