@@ -58,16 +58,15 @@ export class HeldBus {
     this.#server = server;
     this.#arrivals.setMaxListeners(0);
     server.on("request", (request: IncomingMessage, response) => {
-      textOf(request).then(
-        (text) => {
+      textOf(request)
+        .then((text) => {
           const records = JSON.parse(text) as Produced[];
           response.setHeader("content-type", "application/json");
           response.end(JSON.stringify(records.map((record) => this.#take(record))));
           this.#arrivals.emit("arrival");
-        },
-        // The server gave up on it, and its room sends it again.
-        () => response.destroy(),
-      );
+        })
+        // The server gave up on it, in the middle perhaps, and its room sends it again.
+        .catch(() => response.destroy());
     });
   }
 
