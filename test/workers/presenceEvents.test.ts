@@ -1,0 +1,194 @@
+/** Events of users who came or went: late, twice, refused, lost, and many at once. */
+import { env } from "cloudflare:workers";
+import { evictDurableObject } from "cloudflare:test";
+import { afterEach, describe, it, vi } from "vitest";
+import { CACHE_KEYS } from "../../src/cache/types.ts";
+import { PRESENCE_PUSHES } from "../../src/domain/audience.ts";
+import { UserSession } from "../../src/objects/UserSession.ts";
+import { newId } from "../../src/platform/ids.ts";
+import { advance, deliver, eventually, HeldBus, newUserId, resetClock, signIn } from "./support/harness.ts";
+import {
+  alarmOf,
+  befriend,
+  cache,
+  friends,
+  goOffline,
+  leave,
+  newAccount,
+  told,
+  USER_EVENTS,
+  type Event,
+} from "./support/presence.ts";
+import { connect } from "./support/socket.ts";
+
+afterEach(() => {
+  resetClock();
+  vi.restoreAllMocks();
+});
+
+describe("an event", () => {
+  it("only says that something changed: what is no longer so is told to nobody, in whatever order it comes", async ({
+    expect,
+  }) => {
+    const [a, b] = await friends();
+    const onB = await connect(b);
+    const bus = new HeldBus();
+    const { deviceId } = await signIn(a);
+    const first = await connect(a, deviceId);
+    const [online] = await bus.next<Event>(USER_EVENTS, a);
+    await goOffline(a, first);
+    const [offline] = await bus.next<Event>(USER_EVENTS, a);
+    // Here once more before anybody has handled either.
+    const again = await connect(a, deviceId);
+    const [back] = await bus.next<Event>(USER_EVENTS, a);
+    expect([online, offline, back].map((event) => event?.event_type)).toEqual([
+      "user.online",
+      "user.offline",
+      "user.online",
+    ]);
+    expect((await deliver(USER_EVENTS, [offline, back, online])).acked).toHaveLength(3);
+    await onB.settle();
+    expect(told(onB)).toEqual(["online"]);
+    // All of them once more: nothing new, nothing shown.
+    await deliver(USER_EVENTS, [online, offline, back, offline]);
+    await onB.settle();
+    expect(told(onB)).toEqual(["online"]);
+    await goOffline(a, again);
+    const late = await bus.next<Event>(USER_EVENTS, a);
+    await deliver(USER_EVENTS, [online, ...late, back]);
+    await onB.settle();
+    expect(told(onB)).toEqual(["online", "offline"]);
+  });
+
+  it("that the bus refuses is repeated by the alarm, under the same id; what came after it is what counts", async ({
+    expect,
+  }) => {
+    const [a] = await friends();
+    const bus = new HeldBus();
+    bus.refuse = true;
+    const socket = await connect(a);
+    await eventually("the refusal", () => bus.refusals > 0);
+    const refused = bus.refusals;
+    await alarmOf(a);
+    expect(bus.refusals).toBe(refused + 1);
+    bus.refuse = false;
+    await alarmOf(a);
+    const [online] = bus.take<Event>(USER_EVENTS, a);
+    expect(online?.event_type).toBe("user.online");
+    await alarmOf(a);
+    expect(bus.take(USER_EVENTS, a)).toEqual([]);
+    bus.refuse = true;
+    await goOffline(a, socket);
+    bus.refuse = false;
+    await connect(a);
+    expect(await bus.next<Event>(USER_EVENTS, a)).toMatchObject([{ event_type: "user.online" }]);
+    await alarmOf(a);
+    expect(bus.take(USER_EVENTS, a)).toEqual([]);
+  });
+
+  it("that died in a killed queue is published again, under the same id, until a consumer has told it", async ({
+    expect,
+  }) => {
+    const [a, b] = await friends();
+    const onB = await connect(b);
+    const bus = new HeldBus();
+    const { deviceId } = await signIn(a);
+    const socket = await connect(a, deviceId);
+    const [lost] = await bus.next<Event>(USER_EVENTS, a);
+    // A moment later there is nothing more to say, also not for who only comes back.
+    await alarmOf(a);
+    await leave(a, socket);
+    const back = await connect(a, deviceId);
+    await back.settle();
+    expect(bus.take(USER_EVENTS, a)).toEqual([]);
+    advance(120_001);
+    await alarmOf(a);
+    const again = bus.take<Event>(USER_EVENTS, a);
+    expect(again.map((event) => event.event_id)).toEqual([lost?.event_id]);
+    await deliver(USER_EVENTS, again);
+    expect((await onB.next("friend-online")).data).toEqual({ userId: a });
+    // The first one was not lost after all: nobody is told twice, and nothing is left to publish.
+    await deliver(USER_EVENTS, [lost]);
+    advance(240_000);
+    await alarmOf(a);
+    await onB.settle();
+    expect(told(onB)).toEqual(["online"]);
+    expect(bus.take(USER_EVENTS, a)).toEqual([]);
+  });
+
+  it("is known to be unconfirmed by the next life of the object, and given up after an hour", async ({ expect }) => {
+    const [a] = await friends();
+    const bus = new HeldBus();
+    await goOffline(a, await connect(a));
+    const first = (await bus.next<Event>(USER_EVENTS, a)).at(-1);
+    expect(first?.event_type).toBe("user.offline");
+    await evictDurableObject(env.SESSIONS.getByName(a), { webSockets: "close" });
+    const published: number[] = [];
+    for (const minutes of [0, 1, 29, 1, 31, 1]) {
+      advance(minutes * 60_000);
+      await alarmOf(a);
+      const events = bus.take<Event>(USER_EVENTS, a);
+      expect(events.every((event) => event.event_id === first?.event_id)).toBe(true);
+      published.push(events.length);
+    }
+    // Each time it is twice as old, and a last time when its hour is over.
+    expect(published).toEqual([1, 0, 1, 0, 1, 0]);
+  });
+
+  it("is handled again when a friend could not be told, and shows those who were nothing twice", async ({ expect }) => {
+    const [a, b] = await friends();
+    const c = await newAccount();
+    await befriend(a, c);
+    const [onB, onC] = [await connect(b), await connect(c)];
+    const bus = new HeldBus();
+    await connect(a);
+    const events = await bus.next(USER_EVENTS, a);
+    const real = UserSession.prototype.showPresence;
+    const one = vi.spyOn(UserSession.prototype, "showPresence").mockImplementationOnce(() => {
+      throw new Error("away");
+    });
+    expect((await deliver(USER_EVENTS, events)).retried).toHaveLength(1);
+    one.mockImplementation(real);
+    expect((await deliver(USER_EVENTS, events)).acked).toHaveLength(1);
+    await Promise.all([onB.settle(), onC.settle()]);
+    expect([told(onB), told(onC)]).toEqual([["online"], ["online"]]);
+  });
+
+  it("costs a bounded number of pushes, however many friends are here", async ({ expect }) => {
+    const a = await newAccount();
+    const now = Date.now();
+    const ids = Array.from({ length: PRESENCE_PUSHES + 60 }, () => newUserId());
+    const insert = env.DB.prepare("INSERT INTO friendships SELECT ?, value, ? FROM json_each(?)");
+    await insert.bind(a, now, JSON.stringify(ids)).run();
+    await cache.pipeline(ids.map((id) => ["SET", CACHE_KEYS.online(id), "1", 300_000]));
+    const shown = vi.fn<() => Promise<number>>().mockResolvedValue(1);
+    const presence = () => Promise.resolve({ online: true, at: 1, watchers: [] });
+    const presenceTold = () => Promise.resolve();
+    // As many objects as friends would only take their time.
+    vi.spyOn(env.SESSIONS, "get").mockReturnValue({ presence, showPresence: shown, presenceTold } as never);
+    const event = { event_id: newId(now), event_type: "user.online", timestamp: 1, user_id: a };
+    await deliver(USER_EVENTS, [{ ...event, payload: { last_seen_at: now } }]);
+    expect(shown.mock.calls.length).toBe(PRESENCE_PUSHES);
+  });
+});
+
+describe("a batch of events", () => {
+  it("looks all friends up with one statement, however many have come at once", async ({ expect }) => {
+    const [a, b] = await friends();
+    const bus = new HeldBus();
+    const onB = await connect(b);
+    const others = await Promise.all(Array.from({ length: 20 }, () => newAccount()));
+    await Promise.all([a, ...others].map((userId) => connect(userId)));
+    const events = [];
+    for (const userId of [a, ...others]) {
+      events.push(...(await bus.next(USER_EVENTS, userId)));
+    }
+    // Of this batch alone: the real queue may still bring events of those who came in the tests before.
+    const prepare = vi.fn<D1Database["prepare"]>((statement) => env.DB.prepare(statement));
+    const counted = { ...env, DB: { prepare } as unknown as D1Database };
+    expect((await deliver(USER_EVENTS, events, 1, counted)).acked).toHaveLength(21);
+    await onB.next("friend-online");
+    // Friends; and that nothing of these events waits in the outbox.
+    expect(prepare).toHaveBeenCalledTimes(2);
+  });
+});
