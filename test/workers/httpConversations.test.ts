@@ -1,80 +1,20 @@
+/** Friendships, groups and the world over REST: what makes conversations, and who is in them. */
 import { env } from "cloudflare:workers";
 import { describe, it } from "vitest";
 import { repositories } from "../../src/repo/index.ts";
 import { roomOf } from "../../src/platform/stubs.ts";
 import {
   AddMembersAnswer,
-  type AuthAnswer,
-  ConversationAnswer,
-  ConversationList,
+  type ConversationAnswer,
+  type ConversationList,
   FriendList,
   FriendRequestAnswer,
   FriendRequestList,
   MemberList,
   MessageList,
-  ReadAnswer,
-  SyncAnswer,
 } from "../../src/protocol/rest.ts";
-import { type ListItem, Message } from "../../src/protocol/things.ts";
-import { append, eventually, must, text as textSend } from "./support/harness.ts";
-import { expectStatus, guest, register, request } from "./support/http.ts";
-
-const NOBODY = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
-
-type Person = AuthAnswer;
-
-/** A call as this person. */
-function as(person: Person, method: string, path: string, body?: unknown) {
-  return request(method, path, { token: person.accessToken, body });
-}
-
-/** Name of the error of a call as this person, or its status. */
-async function refusal(person: Person, method: string, path: string, body?: unknown): Promise<string> {
-  const { response, error } = await as(person, method, path, body);
-  return error?.name ?? String(response.status);
-}
-
-async function people(count: number): Promise<Person[]> {
-  const all = [];
-  for (let i = 0; i < count; i++) {
-    all.push(await register());
-  }
-  return all;
-}
-
-async function befriend(a: Person, b: Person): Promise<ConversationAnswer> {
-  await expectStatus(201, as(a, "POST", "/api/friends/requests", { targetUserId: b.user.userId }));
-  const accepted = await expectStatus<FriendRequestAnswer>(
-    201,
-    as(b, "POST", "/api/friends/requests", { targetUserId: a.user.userId }),
-  );
-  if (accepted.conversation === undefined) {
-    throw new Error("a crossing request made no conversation");
-  }
-  return accepted.conversation;
-}
-
-async function newGroup(owner: Person, ...others: Person[]): Promise<ConversationAnswer> {
-  const body = { type: 2, name: "Group", memberIds: others.map((other) => other.user.userId) };
-  return ConversationAnswer.strict().parse(await expectStatus(201, as(owner, "POST", "/api/conversations", body)));
-}
-
-let keys = 0;
-
-async function send(person: Person, conversationId: string, content: string): Promise<Message> {
-  keys += 1;
-  const body = { clientMsgId: `c-${keys}`, messageType: "text", content };
-  const sent = await expectStatus(201, as(person, "POST", `/api/conversations/${conversationId}/messages`, body));
-  return Message.strict().parse(sent);
-}
-
-async function listOf(person: Person, query = ""): Promise<ConversationList> {
-  return ConversationList.strict().parse(await expectStatus(200, as(person, "GET", `/api/conversations${query}`)));
-}
-
-async function itemOf(person: Person, conversationId: string): Promise<ListItem | undefined> {
-  return (await listOf(person)).items.find((item) => item.conversation.conversationId === conversationId);
-}
+import { itemOf, listOf, newGroup, NOBODY, send } from "./support/conversations.ts";
+import { as, expectStatus, guest, people, type Person, refusal, register } from "./support/http.ts";
 
 describe("friendship", () => {
   it("begins with a request and an acceptance, which makes the conversation", async ({ expect }) => {
@@ -231,113 +171,6 @@ describe("groups", () => {
   });
 });
 
-describe("messages", () => {
-  it("are sent, paged and answered the same when sent again", async ({ expect }) => {
-    const [a, b] = (await people(2)) as [Person, Person];
-    const { conversationId } = await befriend(a, b);
-    const path = `/api/conversations/${conversationId}/messages`;
-    const texts = ["one", "two \u{1F600}", " three ", "four\nlines", "five"];
-    const sent = [];
-    for (const text of texts) {
-      sent.push(await send(a, conversationId, text));
-    }
-    expect(sent.map((message) => message.seqId)).toEqual([1, 2, 3, 4, 5]);
-    const page = async (person: Person, query: string) =>
-      MessageList.strict().parse(await expectStatus(200, as(person, "GET", path + query))).items;
-    expect((await page(b, "")).map((message) => message.content)).toEqual(texts);
-    expect((await page(b, "?limit=2")).map((message) => message.seqId)).toEqual([4, 5]);
-    expect((await page(b, "?before=4&limit=2")).map((message) => message.seqId)).toEqual([2, 3]);
-    expect((await page(b, "?after=2&limit=2")).map((message) => message.seqId)).toEqual([3, 4]);
-    const walk = async (query: string): Promise<number[][]> => {
-      const pages = [];
-      for (let cursor: string | null = ""; cursor !== null;) {
-        const asked: string = cursor === "" ? query : `${query}&cursor=${cursor}`;
-        const { items, nextCursor } = MessageList.parse(await expectStatus(200, as(b, "GET", path + asked)));
-        pages.push(items.map((message) => message.seqId));
-        cursor = nextCursor;
-      }
-      return pages;
-    };
-    expect(await walk("?limit=2")).toEqual([[4, 5], [2, 3], [1]]);
-    expect(await walk("?limit=2&after=0")).toEqual([[1, 2], [3, 4], [5]]);
-    expect(await walk("?limit=2&after=0&before=5")).toEqual([
-      [1, 2],
-      [3, 4],
-    ]);
-    expect(await refusal(b, "GET", `${path}?cursor=x`)).toBe("INVALID_INPUT");
-    expect((await page(a, "?limit=1"))[0]).toHaveProperty("clientMsgId");
-    expect((await page(b, "?limit=1"))[0]).not.toHaveProperty("clientMsgId");
-
-    const { clientMsgId, messageType, content } = sent[0] as Message;
-    const again = { clientMsgId, messageType, content };
-    expect(await expectStatus(201, as(a, "POST", path, again))).toEqual(sent[0]);
-    expect(await refusal(a, "POST", path, { ...again, content: "other" })).toBe("DUPLICATE_MESSAGE");
-    expect(await page(a, "")).toHaveLength(5);
-  });
-
-  it("are refused when they are nonsense, and store nothing", async ({ expect }) => {
-    const owner = await register();
-    const { conversationId } = await newGroup(owner);
-    const path = `/api/conversations/${conversationId}/messages`;
-    const good = { clientMsgId: "k", messageType: "text", content: "x" };
-    for (const bad of [
-      { content: "" },
-      { content: " \n\t" },
-      { content: "\ud800" },
-      { content: "x".repeat(8001) },
-      { content: 7 },
-      { content: null },
-      { messageType: "video" },
-      { messageType: "image", content: { key: "../x" } },
-      { clientMsgId: "" },
-      { clientMsgId: "a b" },
-      { clientMsgId: "x".repeat(65) },
-      { replyTo: "nothing" },
-      { mentions: "everybody" },
-      { mentions: Array.from({ length: 51 }, () => NOBODY) },
-    ]) {
-      expect(await refusal(owner, "POST", path, { ...good, ...bad }), JSON.stringify(bad).slice(0, 60)).toBe(
-        "INVALID_INPUT",
-      );
-    }
-    expect(await refusal(owner, "POST", path, { ...good, messageType: "system" })).toBe("PERMISSION_DENIED");
-    expect(await refusal(owner, "POST", path, { ...good, replyTo: NOBODY })).toBe("MESSAGE_NOT_FOUND");
-    expect((await as(owner, "GET", path)).body).toMatchObject({ items: [] });
-  });
-});
-
-describe("reading", () => {
-  it("moves the pointer forward, never back nor past the head", async ({ expect }) => {
-    const [a, b] = (await people(2)) as [Person, Person];
-    const { conversationId } = await befriend(a, b);
-    for (const text of ["one", "two", "three"]) {
-      await send(a, conversationId, text);
-    }
-    expect(await itemOf(b, conversationId)).toMatchObject({
-      unreadCount: 3,
-      readSeqId: 0,
-      conversation: { headSeqId: 3 },
-      lastMessage: { seqId: 3, content: "three" },
-    });
-    expect(await itemOf(a, conversationId)).toMatchObject({ unreadCount: 0, readSeqId: 3 });
-    const read = async (method: string, seqId: number) =>
-      ReadAnswer.parse(await expectStatus(200, as(b, method, `/api/conversations/${conversationId}/read`, { seqId })));
-    expect(await read("PUT", 2)).toMatchObject({ readSeqId: 2, unreadCount: 1 });
-    expect(await itemOf(b, conversationId)).toMatchObject({ readSeqId: 2, unreadCount: 1 });
-    expect(await read("POST", 1)).toMatchObject({ readSeqId: 2, unreadCount: 1 });
-    expect(await read("PUT", 99)).toMatchObject({ readSeqId: 3, unreadCount: 0 });
-    expect((await as(b, "GET", `/api/conversations/${conversationId}`)).body).toMatchObject({
-      readSeqId: 3,
-      unreadCount: 0,
-    });
-    for (const seqId of [-1, 1.5, "1", null, 2 ** 60]) {
-      expect(await refusal(b, "PUT", `/api/conversations/${conversationId}/read`, { seqId }), String(seqId)).toBe(
-        "INVALID_INPUT",
-      );
-    }
-  });
-});
-
 describe("the world room", () => {
   it("begins for a new account where it stands", async ({ expect }) => {
     const early = await register();
@@ -424,75 +257,5 @@ describe("lists", () => {
     expect(new Set(seen)).toEqual(new Set([...groups, "world_chat_room"]));
     expect(seen).toHaveLength(4);
     expect(seen.filter((id) => id !== "world_chat_room")[0]).toBe(groups[0]);
-  });
-});
-
-describe("sync", () => {
-  it("gives what the client did not name, and nothing that it knows", async ({ expect }) => {
-    const [a, b] = (await people(2)) as [Person, Person];
-    const { conversationId } = await befriend(a, b);
-    await send(a, conversationId, "one");
-    const sync = async (heads: object) =>
-      SyncAnswer.parse(
-        await expectStatus(200, as(b, "GET", `/api/sync?heads=${encodeURIComponent(JSON.stringify(heads))}`)),
-      );
-    const everything = await sync({});
-    const mine = everything.conversations.find((one) => one.conversation.conversationId === conversationId);
-    expect(mine).toMatchObject({ unreadCount: 1, messages: [{ content: "one" }], hasMore: false });
-    const heads = Object.fromEntries(
-      everything.conversations.map((one) => [one.conversation.conversationId, one.conversation.headSeqId]),
-    );
-    expect((await sync(heads)).conversations).toEqual([]);
-    await send(a, conversationId, "two");
-    // The cache has the head a moment after the sender has the acknowledgement.
-    await eventually("the second message", async () => (await sync(heads)).conversations.length > 0);
-    expect((await sync(heads)).conversations).toMatchObject([{ messages: [{ content: "two" }] }]);
-    const gone = `group_${NOBODY}`;
-    expect((await sync({ ...heads, [gone]: 5 })).removed).toEqual([gone]);
-  });
-});
-
-describe("sync of long messages", () => {
-  it("ends before it would look like a slow reader, and says that there is more", async ({ expect }) => {
-    const [a, b] = (await people(2)) as [Person, Person];
-    const { conversationId } = await befriend(a, b);
-    const long = "\u{1F600}".repeat(8_000);
-    const sends = Array.from({ length: 20 }, (_, n) => textSend(a.user.userId, `long-${n}`, long));
-    (await append(conversationId, sends)).forEach(must);
-    const answer = await expectStatus(200, as(b, "GET", "/api/sync?heads={}"));
-    expect(JSON.stringify(answer).length).toBeLessThan(600_000);
-    const synced = SyncAnswer.parse(answer).conversations.find(
-      (one) => one.conversation.conversationId === conversationId,
-    );
-    expect(synced).toMatchObject({ hasMore: true, unreadCount: 20, conversation: { headSeqId: 20 } });
-    const got = synced?.messages.map((message) => message.seqId) ?? [];
-    expect(got).toEqual(got.map((_, index) => index + 1));
-    expect(got.length).toBeGreaterThan(5);
-    const rest = await expectStatus<{ items: unknown[] }>(
-      200,
-      as(b, "GET", `/api/conversations/${conversationId}/messages?after=${got.length}`),
-    );
-    expect(got.length + rest.items.length).toBe(20);
-  });
-});
-
-describe("with SQL away", () => {
-  it("sends, history and changes of rooms go on, marked as degraded", async ({ expect }) => {
-    const [owner, b] = (await people(2)) as [Person, Person];
-    const { conversationId } = await newGroup(owner, b);
-    const fails = () => Promise.reject(new Error("D1_ERROR: Network connection lost."));
-    const statement = { bind: () => statement, all: fails, raw: fails, run: fails, first: fails };
-    const broken = { ...env, DB: { prepare: () => statement, batch: fails } } as unknown as Env;
-    const call = (method: string, path: string, body?: unknown) =>
-      request(method, `/api/conversations/${conversationId}${path}`, { token: owner.accessToken, body, env: broken });
-    const body = { clientMsgId: "while-away", messageType: "text", content: "still here" };
-    expect((await call("POST", "/messages", body)).response.status).toBe(201);
-    expect((await call("GET", "/messages")).body).toMatchObject({ items: [{ content: "still here" }] });
-    expect((await call("PUT", "/read", { seqId: 1 })).body).toMatchObject({ readSeqId: 1 });
-    const removed = await call("DELETE", `/members/${b.user.userId}`);
-    expect([removed.response.status, removed.body]).toEqual([200, { degraded: true }]);
-    expect(await refusal(b, "GET", `/api/conversations/${conversationId}`)).toBe("CONVERSATION_NOT_FOUND");
-    const list = await request("GET", "/api/conversations", { token: owner.accessToken, env: broken });
-    expect([list.response.status, list.error?.name]).toEqual([503, "UNAVAILABLE"]);
   });
 });

@@ -1,104 +1,36 @@
+/** Messages that are edited or recalled, wherever copies of them lie. */
 import { env } from "cloudflare:workers";
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { afterEach, describe, it, vi } from "vitest";
-import { embeddedCache } from "../../src/cache/embedded.ts";
-import { CACHE_KEYS } from "../../src/cache/types.ts";
 import { RoomSqlStore } from "../../src/objects/RoomSqlStore.ts";
-import { repositories } from "../../src/repo/index.ts";
-import {
-  EditList,
-  MessageList,
-  ReactionAnswer,
-  Readers,
-  SyncAnswer,
-  type AuthAnswer,
-} from "../../src/protocol/rest.ts";
+import { EditList } from "../../src/protocol/rest.ts";
 import { Message } from "../../src/protocol/things.ts";
-import { connect } from "./support/socket.ts";
+import { repositories } from "../../src/repo/index.ts";
+import { toFirstRelease } from "./support/firstRelease.ts";
 import {
   actorOf,
   advance,
-  append,
   appendOne,
   eventually,
   must,
+  nameOf,
   newGroup,
   newUserId,
   resetClock,
   roomStub,
   text,
-  WORLD_ROOM_ID,
 } from "./support/harness.ts";
-import { toFirstRelease } from "./support/firstRelease.ts";
-import { expectStatus, register, request } from "./support/http.ts";
+import { as, expectStatus, refusal, register } from "./support/http.ts";
+import { connect } from "./support/socket.ts";
+import { copiesOf, historyOf, SECRET, settledOf, syncOf, talk } from "./support/talk.ts";
 
 afterEach(() => {
   resetClock();
   vi.restoreAllMocks();
 });
 
-const SECRET = "what nobody should read any more";
-
-type Talk = { owner: AuthAnswer; sender: AuthAnswer; reader: AuthAnswer; id: string; message: Message; path: string };
-
-function as(person: AuthAnswer, method: string, path: string, body?: unknown) {
-  return request(method, path, { token: person.accessToken, body });
-}
-
-async function refusal(person: AuthAnswer, method: string, path: string, body?: unknown): Promise<string> {
-  const { response, error } = await as(person, method, path, body);
-  return error?.name ?? String(response.status);
-}
-
-/** A group of three, and a message in it that one of them regrets. */
-async function talk(): Promise<Talk> {
-  const [owner, sender, reader] = [await register(), await register(), await register()];
-  const memberIds = [sender.user.userId, reader.user.userId];
-  const group = { type: 2, name: "Group", memberIds };
-  const { conversationId: id } = await expectStatus<{ conversationId: string }>(
-    201,
-    as(owner, "POST", "/api/conversations", group),
-  );
-  const body = { clientMsgId: "first", messageType: "text", content: SECRET };
-  const message = await expectStatus<Message>(201, as(sender, "POST", `/api/conversations/${id}/messages`, body));
-  return { owner, sender, reader, id, message, path: `/api/conversations/${id}/messages/${message.messageId}` };
-}
-
-async function historyOf(person: AuthAnswer, id: string): Promise<Message[]> {
-  const page = await expectStatus(200, as(person, "GET", `/api/conversations/${id}/messages`));
-  return MessageList.parse(page).items;
-}
-
-async function syncOf(person: AuthAnswer, heads: object) {
-  const query = encodeURIComponent(JSON.stringify(heads));
-  return SyncAnswer.parse(await expectStatus(200, as(person, "GET", `/api/sync?heads=${query}`)));
-}
-
-/** Whatever SQL, the cache and the room's own disk hold about a conversation. */
-async function copiesOf(id: string): Promise<string> {
-  const cache = embeddedCache(env, 1);
-  const hot = await cache.pipeline([["ZRANGE", CACHE_KEYS.hotMessages(id), 0, -1]]);
-  const tables = ["messages", "message_edits", "message_reactions"];
-  const rows = await Promise.all(
-    tables.map((table) => env.DB.prepare(`SELECT * FROM ${table} WHERE conversation_id = ?`).bind(id).all()),
-  );
-  const disk = await runInDurableObject(roomStub(id), (_room, state) =>
-    ["messages", "edits", "outbox"].map((table) => state.storage.sql.exec(`SELECT * FROM ${table}`).toArray()),
-  );
-  return JSON.stringify([hot, rows.map(({ results }) => results), disk]);
-}
-
-async function settledOf(id: string): Promise<void> {
-  await eventually("an empty outbox", () =>
-    runInDurableObject(
-      roomStub(id),
-      (_room, state) => state.storage.sql.exec("SELECT 1 FROM outbox").toArray().length === 0,
-    ),
-  );
-}
-
 describe("an edit", () => {
-  it("after others leaves them in pages, oldest first, as any list", async ({ expect }) => {
+  it("after others leaves them in pages, oldest first, as lists are", async ({ expect }) => {
     const { sender, reader, path } = await talk();
     for (let n = 1; n <= 5; n++) {
       await expectStatus(200, as(sender, "PATCH", path, { content: `version ${n}` }));
@@ -173,15 +105,11 @@ describe("an edit", () => {
       expect(await refusal(sender, method, `${path}${what}`, body)).toBe("CONVERSATION_NOT_FOUND");
     }
     advance(24 * 3_600_000 + 1);
-    expect(nameOfEdit(await roomStub(id).editMessage(actorOf(message.senderId), message.messageId, "x"))).toBe(
+    expect(nameOf(await roomStub(id).editMessage(actorOf(message.senderId), message.messageId, "x"))).toBe(
       "CONVERSATION_NOT_FOUND",
     );
   });
 });
-
-function nameOfEdit(outcome: { ok: true } | { ok: false; fault: { name: string } }): string {
-  return outcome.ok ? "ok" : outcome.fault.name;
-}
 
 describe("a recall", () => {
   it("leaves the content nowhere: not in history, lists, sync, answers, cache, SQL, nor on the room's disk", async ({
@@ -251,7 +179,7 @@ describe("a recall", () => {
     await eventually("SQL has both", async () => (await repositories(env).messages.at(id, [1, 2])).length === 2);
     advance(2 * 60_000 + 1);
     const late = await roomStub(id).recallMessage(actorOf(sender.user.userId), message.messageId);
-    expect(nameOfEdit(late)).toBe("PERMISSION_DENIED");
+    expect(nameOf(late)).toBe("PERMISSION_DENIED");
     // As after a week with many messages behind it.
     await runInDurableObject(roomStub(id), (_room, state) => {
       const store = new RoomSqlStore(state.storage);
@@ -273,122 +201,6 @@ describe("a recall", () => {
     await settledOf(id);
     expect(await copiesOf(id)).not.toContain(SECRET);
     expect(await refusal(owner, "PUT", `${path}/reactions/%F0%9F%91%8D`)).toBe("CONFLICT");
-  });
-});
-
-describe("reactions", () => {
-  it("are counted, told, and seen by each reader as their own or not", async ({ expect }) => {
-    const { owner, sender, reader, id, path } = await talk();
-    const socket = await connect(sender.user.userId);
-    const put = async (person: AuthAnswer, method = "PUT") =>
-      ReactionAnswer.parse(
-        await expectStatus(200, as(person, method, `${path}/reactions/${encodeURIComponent("❤️")}`)),
-      );
-    expect(await put(reader)).toEqual({ emoji: "❤️", count: 1, mine: true });
-    expect(await put(reader)).toEqual({ emoji: "❤️", count: 1, mine: true });
-    expect(await put(owner)).toEqual({ emoji: "❤️", count: 2, mine: true });
-    await socket.until("both", () => socket.all("message-reaction").length === 2);
-    const told = socket.all("message-reaction").map(({ data }) => [data.userId, data.added, data.count]);
-    expect(told.toSorted((a, b) => Number(a[2]) - Number(b[2]))).toEqual([
-      [reader.user.userId, true, 1],
-      [owner.user.userId, true, 2],
-    ]);
-    expect((await historyOf(reader, id))[0]?.reactions).toEqual([{ emoji: "❤️", count: 2, mine: true }]);
-    expect((await historyOf(sender, id))[0]?.reactions).toEqual([{ emoji: "❤️", count: 2, mine: false }]);
-    const fresh = await syncOf(sender, {});
-    const synced = fresh.conversations.find((item) => item.conversation.conversationId === id);
-    expect(synced?.messages[0]?.reactions).toEqual([{ emoji: "❤️", count: 2, mine: false }]);
-    expect(await put(reader, "DELETE")).toEqual({ emoji: "❤️", count: 1, mine: false });
-    await settledOf(id);
-    const { results } = await env.DB.prepare(
-      "SELECT user_id, removed_at IS NULL AS there FROM message_reactions WHERE conversation_id = ? ORDER BY there",
-    )
-      .bind(id)
-      .all();
-    expect(results).toEqual([
-      { user_id: reader.user.userId, there: 0 },
-      { user_id: owner.user.userId, there: 1 },
-    ]);
-  });
-
-  it("must be one emoji", async ({ expect }) => {
-    const { reader, path } = await talk();
-    for (const [emoji, answer] of [
-      ["👩‍👩‍👧‍👦", "200"],
-      ["🇨🇭", "200"],
-      ["1️⃣", "200"],
-      ["a", "INVALID_INPUT"],
-      ["👍👍", "INVALID_INPUT"],
-      ["👍".repeat(40), "INVALID_INPUT"],
-      ["%00", "INVALID_INPUT"],
-    ] as const) {
-      expect([emoji, await refusal(reader, "PUT", `${path}/reactions/${encodeURIComponent(emoji)}`)]).toEqual([
-        emoji,
-        answer,
-      ]);
-    }
-  });
-
-  it("to the world go to its readers through the shards", async ({ expect }) => {
-    const [author, fan] = [await register(), await register()];
-    const socket = await connect(author.user.userId);
-    const body = { clientMsgId: "w", messageType: "text", content: "hello, world" };
-    const path = `/api/conversations/${WORLD_ROOM_ID}/messages`;
-    const message = await expectStatus<Message>(201, as(author, "POST", path, body));
-    await expectStatus(200, as(fan, "PUT", `${path}/${message.messageId}/reactions/%F0%9F%91%8D`));
-    const { data } = await socket.next("message-reaction");
-    expect(data).toMatchObject({ seqId: message.seqId, userId: fan.user.userId, added: true, count: 1 });
-    await expectStatus(200, as(author, "POST", `${path}/${message.messageId}/recall`));
-    expect((await socket.next("message-recalled")).data.messageId).toBe(message.messageId);
-  });
-});
-
-describe("readers", () => {
-  it("are the members of then, without the sender; who came later is not asked for", async ({ expect }) => {
-    const { owner, sender, reader, id, path } = await talk();
-    const readersOf = async () => Readers.parse(await expectStatus(200, as(sender, "GET", `${path}/readers`)));
-    const [ownerId, readerId] = [owner.user.userId, reader.user.userId];
-    expect(await readersOf()).toEqual({
-      readCount: 0,
-      unreadCount: 2,
-      read: [],
-      unread: [ownerId, readerId].toSorted(),
-    });
-    await expectStatus(200, as(reader, "PUT", `/api/conversations/${id}/read`, { seqId: 1 }));
-    const late = await register();
-    await expectStatus(200, as(owner, "POST", `/api/conversations/${id}/members`, { userIds: [late.user.userId] }));
-    expect(await readersOf()).toEqual({ readCount: 1, unreadCount: 1, read: [readerId], unread: [ownerId] });
-    // Whoever writes has read what stands above.
-    await appendOne(id, text(ownerId, "seen"));
-    expect(await readersOf()).toMatchObject({ readCount: 2, unreadCount: 0 });
-    const world = `/api/conversations/${WORLD_ROOM_ID}/messages`;
-    const body = { clientMsgId: "w", messageType: "text", content: "hello" };
-    const inWorld = await expectStatus<Message>(201, as(sender, "POST", world, body));
-    expect(await refusal(sender, "GET", `${world}/${inWorld.messageId}/readers`)).toBe("PERMISSION_DENIED");
-  });
-
-  it("are only counted above 500 members, own messages not yet in SQL included", async ({ expect }) => {
-    const members = Array.from({ length: 501 }, newUserId);
-    const [owner = "", other = ""] = members;
-    const id = await newGroup(members, 1_000);
-    const sent = await appendOne(id, text(owner, "1"));
-    const counts = async () => must(await roomStub(id).readers(actorOf(owner), sent.messageId));
-    expect(await counts()).toEqual({ readCount: 0, unreadCount: 500 });
-    await appendOne(id, text(other, "2"));
-    expect(await counts()).toEqual({ readCount: 1, unreadCount: 499 });
-  });
-
-  it("make one receipt for each sender of what was read", async ({ expect }) => {
-    const [a, b, c] = [newUserId(), newUserId(), newUserId()];
-    const id = await newGroup([a, b, c]);
-    const [alice, bob] = [await connect(a), await connect(b)];
-    await append(id, [text(a, "1"), text(b, "2"), text(a, "3")]);
-    must(await roomStub(id).markRead(actorOf(c), 3, false));
-    for (const socket of [alice, bob]) {
-      expect((await socket.next("message-read-receipt")).data).toEqual({ conversationId: id, userId: c, readSeqId: 3 });
-    }
-    expect(alice.all("message-read-receipt")).toHaveLength(1);
-    expect(must(await roomStub(id).markRead(actorOf(a), 99, false)).value).toEqual({ readSeqId: 3, unreadCount: 0 });
   });
 });
 

@@ -5,16 +5,10 @@ import { afterEach, describe, it, vi } from "vitest";
 import { CACHE_KEYS } from "../../src/cache/types.ts";
 import { CacheStore } from "../../src/objects/CacheStore.ts";
 import { cacheAt } from "../../src/platform/stubs.ts";
-import {
-  type AuthAnswer,
-  type ConversationAnswer,
-  ConversationList,
-  FriendList,
-  MemberList,
-} from "../../src/protocol/rest.ts";
+import { type ConversationAnswer, ConversationList, FriendList, MemberList } from "../../src/protocol/rest.ts";
 import { repositories } from "../../src/repo/index.ts";
 import { advance, eventually, resetClock } from "./support/harness.ts";
-import { expectStatus, register, request } from "./support/http.ts";
+import { expectStatus, people, type Person, request } from "./support/http.ts";
 import { connect } from "./support/socket.ts";
 
 afterEach(() => {
@@ -22,18 +16,8 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-type Person = AuthAnswer;
-
 function as(person: Person, method: string, path: string, body?: unknown) {
   return request(method, `/api${path}`, { token: person.accessToken, body });
-}
-
-async function people(count: number): Promise<Person[]> {
-  const all = [];
-  for (let n = 0; n < count; n++) {
-    all.push(await register());
-  }
-  return all;
 }
 
 async function befriend(a: Person, b: Person): Promise<string> {

@@ -3,20 +3,12 @@ import { env } from "cloudflare:workers";
 import { describe, it } from "vitest";
 import { embeddedCache } from "../../src/cache/embedded.ts";
 import { CACHE_KEYS } from "../../src/cache/types.ts";
-import { ConversationAnswer, SyncAnswer, type AuthAnswer } from "../../src/protocol/rest.ts";
+import { ConversationAnswer, type AuthAnswer } from "../../src/protocol/rest.ts";
 import { actorOf, append, eventually, must, roomStub, text } from "./support/harness.ts";
-import { expectStatus, register, request } from "./support/http.ts";
+import { as, expectStatus, register } from "./support/http.ts";
+import { syncOf } from "./support/talk.ts";
 
 const SECRET = "not for those who have gone";
-
-function as(person: AuthAnswer, method: string, path: string, body?: unknown) {
-  return request(method, path, { token: person.accessToken, body });
-}
-
-async function syncOf(person: AuthAnswer, heads: object) {
-  const query = encodeURIComponent(JSON.stringify(heads));
-  return SyncAnswer.parse(await expectStatus(200, as(person, "GET", `/api/sync?heads=${query}`)));
-}
 
 async function group(): Promise<{ owner: AuthAnswer; other: AuthAnswer; id: string; version: number }> {
   const [owner, other] = [await register(), await register()];

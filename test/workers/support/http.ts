@@ -77,3 +77,25 @@ export function register(over: Record<string, unknown> = {}): Promise<AuthAnswer
 export function guest(): Promise<AuthAnswer> {
   return expectStatus<AuthAnswer>(201, request("POST", "/api/auth/guest"));
 }
+
+export type Person = AuthAnswer;
+
+/** A call as this person. */
+export function as(person: Person, method: string, path: string, body?: unknown): Promise<Answer> {
+  return request(method, path, { token: person.accessToken, body });
+}
+
+/** Name of the error of a call as this person, or its status. */
+export async function refusal(person: Person, method: string, path: string, body?: unknown): Promise<string> {
+  const { response, error } = await as(person, method, path, body);
+  return error?.name ?? String(response.status);
+}
+
+/** New accounts, one after the other. */
+export async function people(count: number): Promise<Person[]> {
+  const all = [];
+  for (let i = 0; i < count; i++) {
+    all.push(await register());
+  }
+  return all;
+}
