@@ -16,7 +16,7 @@ import type { Metrics } from "./metrics.ts";
 
 export interface ServerOptions {
   readonly host: string;
-  /** 0: any free port. */
+  /** 0 for a free port. */
   readonly port: number;
   readonly isLoopback: boolean;
   readonly metricsToken: string | undefined;

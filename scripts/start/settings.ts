@@ -26,7 +26,7 @@ const WORKER_SETTING_PREFIXES = [
 
 export interface StartSettings {
   readonly host: string;
-  /** 0: any free port; the line `ready on …` tells which. */
+  /** 0 for a free port; the line `ready on …` tells which. */
   readonly port: number;
   /** Absolute path of the state folder. */
   readonly dataFolder: string;

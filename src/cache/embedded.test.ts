@@ -1,5 +1,4 @@
 import { describe, it } from "vitest";
-import type { ObjectEnv } from "../platform/stubs.ts";
 import { shardNumber } from "../domain/sharding.ts";
 import { embeddedCache } from "./embedded.ts";
 import type { CacheCommand, CacheReply } from "./types.ts";
@@ -21,7 +20,7 @@ function objectsSince(since: Record<number, string | null>) {
       );
     },
   });
-  return { env: { CACHE_STORE: { getByName } } as unknown as ObjectEnv, asked };
+  return { env: { CACHE_STORE: { getByName } }, asked };
 }
 
 /** A user whose presence lies on this shard. */
@@ -43,7 +42,7 @@ function slowObjects() {
     const replies = commands.map(([name, ...keys]): CacheReply => (name === "MGET" ? keys.map(() => "1") : "OK"));
     return new Promise((resolve) => waiting.push(() => resolve(replies)));
   };
-  const env = { CACHE_STORE: { getByName: () => ({ pipeline }) } } as unknown as ObjectEnv;
+  const env = { CACHE_STORE: { getByName: () => ({ pipeline }) } };
   const answer = async (): Promise<void> => {
     waiting.splice(0).forEach((resolve) => resolve());
     await new Promise(setImmediate);

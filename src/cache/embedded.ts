@@ -1,6 +1,6 @@
 /** The embedded cache: `CacheStore` objects, sharded by key, one call for each shard involved (two where reads follow writes). */
 import { shardNumber } from "../domain/sharding.ts";
-import { cacheAt, type ObjectEnv } from "../platform/stubs.ts";
+import { cacheAt, type CacheEnv } from "../platform/stubs.ts";
 import { CACHE_KEYS, type Cache, type CacheCommand, type CacheReply } from "./types.ts";
 
 type Part = { shard: number; command: CacheCommand; index: number; positions?: number[] };
@@ -104,7 +104,7 @@ function stages(commands: readonly CacheCommand[]): [CacheCommand, number][][] {
   return cut;
 }
 
-async function ask(env: ObjectEnv, parts: readonly Part[]): Promise<{ part: Part; reply: CacheReply }[]> {
+async function ask(env: CacheEnv, parts: readonly Part[]): Promise<{ part: Part; reply: CacheReply }[]> {
   const byShard = Map.groupBy(parts, (part) => part.shard);
   const answered = await Promise.all(
     [...byShard].map(async ([shard, own]) => {
@@ -115,7 +115,7 @@ async function ask(env: ObjectEnv, parts: readonly Part[]): Promise<{ part: Part
   return answered.flat();
 }
 
-export function embeddedCache(env: ObjectEnv, shards: number): Cache {
+export function embeddedCache(env: CacheEnv, shards: number): Cache {
   return {
     async pipeline(commands) {
       if (shards <= 1) {

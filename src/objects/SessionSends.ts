@@ -49,11 +49,11 @@ type Parts = {
   env: Env;
   userId: string;
   settings: Settings;
-  sockets: SessionSockets;
+  sockets: Pick<SessionSockets, "all" | "send">;
   heads: SessionHeads;
   /** Who the user is now, for what is asked on their behalf. */
   actor(): Actor;
-  world: WorldPointer;
+  world: Pick<WorldPointer, "moveTo">;
   refuse(
     socket: WebSocket,
     fault: Fault,

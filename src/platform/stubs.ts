@@ -43,7 +43,10 @@ export function shardAt(env: ObjectEnv, conversationId: string, shard: number): 
   return env.SHARDS.getByName(`${conversationId}${SHARD_SEPARATOR}${shard}`);
 }
 
-export function cacheAt(env: ObjectEnv, shard: number): CacheRpc {
+/** Where the cache's objects are found. Less than the generated binding, so that a test can stand in for them. */
+export type CacheEnv = { readonly CACHE_STORE: { getByName(name: string): CacheRpc } };
+
+export function cacheAt(env: CacheEnv, shard: number): CacheRpc {
   return env.CACHE_STORE.getByName(`cache-${shard}`);
 }
 

@@ -23,6 +23,7 @@ export const mysqlDialect: Dialect = {
   newest: newestByGroup,
 };
 
+/** The builder of an insert has no such ending in the types of the other dialect; as SQL it runs like any statement. */
 function upserting(insert: SQLWrapper, set: SQL): Statement {
   return sql`${insert.getSQL()} on duplicate key update ${set}` as unknown as Statement;
 }

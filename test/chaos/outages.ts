@@ -17,7 +17,7 @@ export type Outage = {
   /** Sends that were acknowledged while it lasted, and that clients gave up. */
   accepted: number;
   refused: number;
-  /** Pages of lists that were asked for meanwhile, by answer; `failed`: any status but 200. */
+  /** Pages of lists that were asked for meanwhile, by answer; `failed` had a status other than 200. */
   lists: { whole: number; degraded: number; failed: number; slowestMs: number };
   /** Log-ins meanwhile: let in, and told when to come back. */
   logins: { done: number; later: number; other: number };

@@ -4,7 +4,7 @@ import { isAdminKey } from "../../src/http/admin/access.ts";
 import { metricsOf } from "../../src/platform/stubs.ts";
 import type { AdminState } from "../../src/protocol/rest.ts";
 import { ADMIN_KEY, asKey, newAdmin } from "./support/admins.ts";
-import { newUserId } from "./support/harness.ts";
+import { envWith, newUserId } from "./support/harness.ts";
 import { expectStatus, guest, register, request } from "./support/http.ts";
 
 /** Every route of admins, from the document that is made from the routes: a new one is here by itself. */
@@ -52,7 +52,7 @@ describe("who may", () => {
   });
 
   it("accepts no key at all when none is set", async ({ expect }) => {
-    const without = { ...env, GOCHAT_ADMIN_KEY: undefined } as unknown as Env;
+    const without = envWith({ GOCHAT_ADMIN_KEY: undefined });
     for (const key of ["", "undefined", ADMIN_KEY]) {
       const { response } = await request("GET", "/api/admin/users", { env: without, headers: { "x-admin-key": key } });
       expect(response.status).toBe(401);

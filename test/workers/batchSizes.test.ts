@@ -3,7 +3,18 @@ import { afterEach, beforeEach, describe, it, vi } from "vitest";
 import { env } from "cloudflare:workers";
 import { queuesBus } from "../../src/bus/queues.ts";
 import type { PersistBatch } from "../../src/domain/records.ts";
-import { actorOf, append, HeldBus, must, newGroup, newUserId, resetClock, roomStub, text } from "./support/harness.ts";
+import {
+  actorOf,
+  append,
+  HeldBus,
+  must,
+  newGroup,
+  newUserId,
+  QUEUED,
+  resetClock,
+  roomStub,
+  text,
+} from "./support/harness.ts";
 
 /** Source: platform limits of Queues. */
 const MESSAGE_LIMIT_BYTES = 128_000;
@@ -84,7 +95,7 @@ describe("batches on the bus", () => {
     const sent: unknown[][] = [];
     vi.spyOn(env.Q_FRIEND_EVENTS, "sendBatch").mockImplementation(async (messages) => {
       sent.push([...messages].map((message) => message.body));
-      return undefined as never;
+      return QUEUED;
     });
     const records = Array.from({ length: 60 }, (_, n) => ({ key: "k", body: { n, filler: "z".repeat(20_000) } }));
     await queuesBus(env).publish("gochat.friend-events", records);

@@ -6,7 +6,7 @@ import { systemClock } from "../../src/platform/clock.ts";
 import { AuthAnswer, DeviceList, GuestAnswer, UserList } from "../../src/protocol/rest.ts";
 import { SelfUser, User } from "../../src/protocol/things.ts";
 import { repositories } from "../../src/repo/index.ts";
-import { advance, resetClock } from "./support/harness.ts";
+import { advance, envWith, resetClock } from "./support/harness.ts";
 import { expectStatus, freshName, guest, PASSWORD, register, request } from "./support/http.ts";
 
 afterEach(resetClock);
@@ -233,9 +233,8 @@ describe("tokens", () => {
 
   it("verify by either key while keys rotate", async ({ expect }) => {
     const { accessToken } = await register();
-    const before = (env as unknown as { JWT_KEYS: string }).JWT_KEYS;
-    const rotated = { ...env, JWT_KEYS: `next:${"B".repeat(43)},${before}` } as Env;
-    const dropped = { ...env, JWT_KEYS: `next:${"B".repeat(43)}` } as Env;
+    const rotated = envWith({ JWT_KEYS: `next:${"B".repeat(43)},${env.JWT_KEYS}` });
+    const dropped = envWith({ JWT_KEYS: `next:${"B".repeat(43)}` });
     expect((await request("GET", "/api/users/me", { token: accessToken, env: rotated })).response.status).toBe(200);
     expect((await request("GET", "/api/users/me", { token: accessToken, env: dropped })).response.status).toBe(401);
   });

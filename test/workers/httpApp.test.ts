@@ -6,6 +6,7 @@ import { DRAIN_BYTES } from "../../src/http/bodyText.ts";
 import { VERSION } from "../../src/http/health.ts";
 import { ERRORS } from "../../src/protocol/errors.ts";
 import { ErrorBody } from "../../src/protocol/things.ts";
+import { envWith, envWithoutSql } from "./support/harness.ts";
 import { register, request } from "./support/http.ts";
 
 const JSON_TYPE = { "Content-Type": "application/json" };
@@ -246,7 +247,7 @@ describe("bodies", () => {
 
 describe("when something is wrong inside", () => {
   it("answers UNAVAILABLE to everything without a signing key, and says so only in the log", async ({ expect }) => {
-    const broken = { ...env, JWT_KEYS: undefined } as unknown as Env;
+    const broken = envWith({ JWT_KEYS: undefined });
     const { response, error, text } = await request("GET", "/api/users/me", { env: broken });
     expect([response.status, error?.name, error?.retry]).toEqual([503, "UNAVAILABLE", "later"]);
     expect(response.headers.get("Retry-After")).toBe("60");
@@ -260,7 +261,7 @@ describe("when something is wrong inside", () => {
     });
     const secret = `k1:${"s3cret".repeat(3)}`;
     const short = await request("GET", "/health", {
-      env: { ...env, JWT_KEYS: secret, LIMIT_SENDS_BURST: "many" } as never,
+      env: envWith({ JWT_KEYS: secret, LIMIT_SENDS_BURST: "many" }),
     });
     expect(short.response.status).toBe(200);
     expect(short.text).toContain("JWT_KEYS must be kid:base64url");
@@ -269,24 +270,25 @@ describe("when something is wrong inside", () => {
   });
 
   it("maps SQL that is away to 503 with advice, and a bug to 500, never with a stack", async ({ expect }) => {
-    const failing = (message: string): Env => {
-      const fails = () => Promise.reject(new Error(message));
-      const statement = { bind: () => statement, all: fails, raw: fails, run: fails, first: fails };
-      return { ...env, DB: { prepare: () => statement, batch: fails } } as unknown as Env;
-    };
     const body = { username: "somebody", password: "a password" };
-    const away = await request("POST", "/api/auth/login", { body, env: failing("D1_ERROR: Network connection lost.") });
+    const away = await request("POST", "/api/auth/login", {
+      body,
+      env: envWithoutSql("D1_ERROR: Network connection lost."),
+    });
     expect([away.response.status, away.error?.name]).toEqual([503, "UNAVAILABLE"]);
     expect(away.error?.retryAfterMs).toBeGreaterThan(0);
-    const bug = await request("POST", "/api/auth/login", { body, env: failing("secret detail\n    at file.ts:1") });
+    const bug = await request("POST", "/api/auth/login", {
+      body,
+      env: envWithoutSql("secret detail\n    at file.ts:1"),
+    });
     expect([bug.response.status, bug.error?.name]).toEqual([500, "INTERNAL"]);
     expect(bug.text).not.toMatch(/secret|file\.ts/);
-    const health = await request("GET", "/health", { env: failing("D1_ERROR: Network connection lost.") });
+    const health = await request("GET", "/health", { env: envWithoutSql("D1_ERROR: Network connection lost.") });
     expect(health.body).toMatchObject({ status: "degraded", checks: { sql: "down", cache: "ok" } });
   });
 
   it("answers pages of other origins only when the settings name them", async ({ expect }) => {
-    const open = { ...env, CORS_ORIGINS: "https://chat.example" } as unknown as Env;
+    const open = envWith({ CORS_ORIGINS: "https://chat.example" });
     const preflight = async (origin: string) =>
       (
         await request("OPTIONS", "/api/conversations", {

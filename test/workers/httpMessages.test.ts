@@ -1,10 +1,9 @@
 /** Messages over REST: sent, read, and caught up with. */
-import { env } from "cloudflare:workers";
 import { describe, it } from "vitest";
 import { MessageList, ReadAnswer, SyncAnswer } from "../../src/protocol/rest.ts";
 import type { Message } from "../../src/protocol/things.ts";
 import { befriend, itemOf, newGroup, NOBODY, send } from "./support/conversations.ts";
-import { append, eventually, must, text as textSend } from "./support/harness.ts";
+import { append, envWithoutSql, eventually, must, text as textSend } from "./support/harness.ts";
 import { as, expectStatus, people, type Person, refusal, register, request } from "./support/http.ts";
 
 describe("messages", () => {
@@ -167,9 +166,7 @@ describe("with SQL away", () => {
   it("sends, history and changes of rooms go on, marked as degraded", async ({ expect }) => {
     const [owner, b] = (await people(2)) as [Person, Person];
     const { conversationId } = await newGroup(owner, b);
-    const fails = () => Promise.reject(new Error("D1_ERROR: Network connection lost."));
-    const statement = { bind: () => statement, all: fails, raw: fails, run: fails, first: fails };
-    const broken = { ...env, DB: { prepare: () => statement, batch: fails } } as unknown as Env;
+    const broken = envWithoutSql("D1_ERROR: Network connection lost.");
     const call = (method: string, path: string, body?: unknown) =>
       request(method, `/api/conversations/${conversationId}${path}`, { token: owner.accessToken, body, env: broken });
     const body = { clientMsgId: "while-away", messageType: "text", content: "still here" };

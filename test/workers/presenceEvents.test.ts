@@ -6,7 +6,7 @@ import { CACHE_KEYS } from "../../src/cache/types.ts";
 import { PRESENCE_PUSHES } from "../../src/domain/audience.ts";
 import { UserSession } from "../../src/objects/UserSession.ts";
 import { newId } from "../../src/platform/ids.ts";
-import { advance, deliver, eventually, HeldBus, newUserId, resetClock, signIn } from "./support/harness.ts";
+import { advance, deliver, envWith, eventually, HeldBus, newUserId, resetClock, signIn } from "./support/harness.ts";
 import {
   alarmOf,
   befriend,
@@ -165,9 +165,10 @@ describe("an event", () => {
     const presence = () => Promise.resolve({ online: true, at: 1, watchers: [] });
     const presenceTold = () => Promise.resolve();
     // As many objects as friends would only take their time.
-    vi.spyOn(env.SESSIONS, "get").mockReturnValue({ presence, showPresence: shown, presenceTold } as never);
+    const session = { presence, showPresence: shown, presenceTold };
+    const SESSIONS = { idFromName: (name: string) => env.SESSIONS.idFromName(name), get: () => session };
     const event = { event_id: newId(now), event_type: "user.online", timestamp: 1, user_id: a };
-    await deliver(USER_EVENTS, [{ ...event, payload: { last_seen_at: now } }]);
+    await deliver(USER_EVENTS, [{ ...event, payload: { last_seen_at: now } }], 1, envWith({ SESSIONS }));
     expect(shown.mock.calls.length).toBe(PRESENCE_PUSHES);
   });
 });
@@ -185,8 +186,7 @@ describe("a batch of events", () => {
     }
     // Of this batch alone: the real queue may still bring events of those who came in the tests before.
     const prepare = vi.fn<D1Database["prepare"]>((statement) => env.DB.prepare(statement));
-    const counted = { ...env, DB: { prepare } as unknown as D1Database };
-    expect((await deliver(USER_EVENTS, events, 1, counted)).acked).toHaveLength(21);
+    expect((await deliver(USER_EVENTS, events, 1, envWith({ DB: { prepare } }))).acked).toHaveLength(21);
     await onB.next("friend-online");
     // Friends; and that nothing of these events waits in the outbox.
     expect(prepare).toHaveBeenCalledTimes(2);

@@ -34,6 +34,7 @@ afterEach(() => {
 function interceptDelivery(userId: string, instead: () => Promise<number>): void {
   const real = UserSession.prototype.deliver;
   vi.spyOn(UserSession.prototype, "deliver").mockImplementation(function (this: UserSession, ...args) {
+    // The platform's types keep `ctx` for the class itself.
     const { name } = (this as unknown as { ctx: DurableObjectState }).ctx.id;
     return name === userId ? instead() : real.apply(this, args);
   });

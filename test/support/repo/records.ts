@@ -175,7 +175,8 @@ export function recordCases({ repo, sql }: RepoUnderTest): void {
 
     it("are refused whole when one is of an unknown kind", async ({ expect }) => {
       const id = groupId();
-      const strange = { kind: "future", conversationId: id, logId: 2 } as unknown as RoomRecord;
+      // As a queue brings it from a later release.
+      const strange = JSON.parse(`{"kind":"future","conversationId":"${id}","logId":2}`) as RoomRecord;
       await expect(apply(conversation(1, state(id)), strange)).rejects.toThrow('unknown room record "future"');
       expect(await item(id, "owner")).toBeUndefined();
     });

@@ -236,6 +236,7 @@ export class Meter {
         function (this: SqlStorage, ...args) {
           const cursor = real.apply(this, args);
           ran(this, cursor);
+          // `exec` is generic in its rows, which nobody looks at here.
           return cursor as never;
         },
     );
@@ -252,6 +253,7 @@ export class Meter {
 
   /** Below the builders: what goes over the wire to D1, one request a trip, with what its answer says that it cost. */
   #watchSql(): void {
+    // The runtime's own field, which its types leave out.
     const session = (env.DB as unknown as { alwaysPrimarySession: { fetcher: Fetching } }).alwaysPrimarySession;
     const { fetcher } = session;
     session.fetcher = {

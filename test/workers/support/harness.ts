@@ -30,6 +30,18 @@ export function nameOf(result: Result<unknown> | undefined): string {
   return result === undefined ? "nothing" : result.ok ? "ok" : result.fault.name;
 }
 
+/** The tests' bindings with some of them replaced: a binding that a test has made answers what the test calls, and no more. */
+export function envWith(bindings: Readonly<Record<string, unknown>>): Env {
+  return { ...env, ...bindings };
+}
+
+/** Bindings whose SQL fails with this message, whatever it is asked. */
+export function envWithoutSql(message: string): Env {
+  const fails = () => Promise.reject(new Error(message));
+  const statement = { bind: () => statement, all: fails, raw: fails, run: fails, first: fails };
+  return envWith({ DB: { prepare: () => statement, batch: fails } });
+}
+
 // ---- time
 
 const realNow = systemClock.now;
@@ -118,6 +130,9 @@ export { WORLD_ROOM_ID };
 
 // ---- the bus
 
+/** What a queue answers that has taken something. */
+export const QUEUED: QueueSendResponse = { metadata: { metrics: { backlogCount: 0, backlogBytes: 0 } } };
+
 type Sent = { topic: TopicName; body: unknown };
 
 /**
@@ -132,16 +147,17 @@ export class HeldBus {
 
   constructor() {
     for (const [topic, { binding }] of Object.entries(TOPICS) as [TopicName, (typeof TOPICS)[TopicName]][]) {
-      const take = (bodies: unknown[]): void => {
+      const take = (bodies: unknown[]): QueueSendResponse => {
         if (this.refuse) {
           this.refusals += 1;
           throw new Error("the bus is down");
         }
         this.sent.push(...bodies.map((body) => ({ topic, body: structuredClone(body) })));
+        return QUEUED;
       };
-      vi.spyOn(env[binding], "send").mockImplementation(async (body) => take([body]) as never);
-      vi.spyOn(env[binding], "sendBatch").mockImplementation(
-        async (messages) => take([...messages].map((message) => message.body)) as never,
+      vi.spyOn(env[binding], "send").mockImplementation(async (body) => take([body]));
+      vi.spyOn(env[binding], "sendBatch").mockImplementation(async (messages) =>
+        take([...messages].map((message) => message.body)),
       );
     }
   }
