@@ -6,6 +6,7 @@ import { olderReceiptsUpTo, RECEIPT_SENDERS, receiptsAfter, receiptSenders } fro
 import { WORLD, type FanoutTask, type MessageNotice, type StoredMessage } from "../../src/domain/records.ts";
 import type { ServerFrame } from "../../src/protocol/frames.ts";
 import type { Presence } from "./cacheNode.ts";
+import { callEach } from "./eachOf.ts";
 import { call, type Peer, type Reply } from "./net.ts";
 import type { Sim } from "./sim.ts";
 
@@ -76,7 +77,7 @@ function withMessage(
 }
 
 function tellShards(sim: Sim, peer: Peer, telling: Telling, finished: (ok: boolean) => void): void {
-  all(
+  callEach(
     sim.shards,
     (shard, done: Reply<true>) => call<true>(sim, peer, shard, "tell", (reply) => shard.tell(telling, reply), done),
     finished,
@@ -118,7 +119,7 @@ export function forOnlineMembers<T>(
         (reply) => sim.cache.presence(userIds, reply),
         (presence) => {
           const online = presence === "failed" || !presence.complete ? userIds : presence.online;
-          all(online, each, (ok) => {
+          callEach(online, each, (ok) => {
             const last = userIds.at(-1);
             if (last === undefined || userIds.length < MEMBER_PAGE) {
               finished(ok);
@@ -149,7 +150,7 @@ export function tellReceipts(
       type: "message-read-receipt",
       data: { conversationId: id, userId: reader, readSeqId: to },
     };
-    all(
+    callEach(
       receiptSenders(reader, logged, older),
       (userId, done: Reply<number>) => {
         const user = sim.user(userId);
@@ -202,26 +203,4 @@ export function tellReceipts(
       }
     },
   );
-}
-
-/** All at once; `finished` hears whether every one succeeded. */
-export function all<Item, T>(
-  items: readonly Item[],
-  each: (item: Item, done: Reply<T>) => void,
-  finished: (ok: boolean) => void,
-): void {
-  let left = items.length;
-  let ok = true;
-  if (left === 0) {
-    finished(true);
-  }
-  for (const item of items) {
-    each(item, (value) => {
-      ok = ok && value !== "failed";
-      left -= 1;
-      if (left === 0) {
-        finished(ok);
-      }
-    });
-  }
 }

@@ -7,7 +7,8 @@ import { WORLD } from "../../src/domain/records.ts";
 import type { RoomCore } from "../../src/domain/room.ts";
 import type { ServerFrame } from "../../src/protocol/frames.ts";
 import type { BusBody } from "./busNode.ts";
-import { all, forOnlineMembers, push, tellChange, tellReceipts } from "./consumerNotices.ts";
+import { forOnlineMembers, push, tellChange, tellReceipts } from "./consumerNotices.ts";
+import { callEach } from "./eachOf.ts";
 import { call, Peer, type Reply } from "./net.ts";
 import type { RoomNode } from "./roomNode.ts";
 import type { Sim } from "./sim.ts";
@@ -138,7 +139,7 @@ export class Consumers extends Peer {
     };
     if (task.type === WORLD) {
       const { fromSeqId, toSeqId, messages } = task;
-      all(
+      callEach(
         sim.shards,
         (shard, done) => {
           call<true>(
@@ -296,7 +297,7 @@ export class Consumers extends Peer {
   }
 
   #push(userIds: readonly string[], frame: ServerFrame, handled: (ok: boolean) => void): void {
-    all(userIds, (userId, done: Reply<number>) => push(this.#sim, this, userId, frame, done), handled);
+    callEach(userIds, (userId, done: Reply<number>) => push(this.#sim, this, userId, frame, done), handled);
   }
 }
 

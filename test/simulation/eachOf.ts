@@ -1,4 +1,5 @@
 /** Several calls at one time. */
+import type { Reply } from "./net.ts";
 
 /** One after the other would take too long; all at once, and `done` hears whether each succeeded. */
 export function eachOf<Element>(
@@ -20,4 +21,13 @@ export function eachOf<Element>(
       }
     });
   }
+}
+
+/** The same of calls, each of which succeeds with its answer. */
+export function callEach<Element, T>(
+  items: readonly Element[],
+  each: (item: Element, done: Reply<T>) => void,
+  done: (ok: boolean) => void,
+): void {
+  eachOf(items, (item, next: (ok: boolean) => void) => each(item, (answer) => next(answer !== "failed")), done);
 }

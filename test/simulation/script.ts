@@ -25,6 +25,9 @@ export type Script = { devices: Record<string, string>; ops: ScriptOp[] };
 
 export type Refused = { error: string };
 
+/** A reaction that somebody wants to stand at a message, or not any more. */
+export type Tap = { messageId: string; emoji: string; wanted: boolean };
+
 /** One world in which a script runs. Everything is raw; names are the script's. */
 export interface ScriptBackend {
   /** First user: creator and owner. The world exists already, its name is `world`. */
@@ -54,13 +57,7 @@ export interface ScriptBackend {
   /** Changes of a message, as REST makes them; all sockets of `user` are told like those of others. */
   edit(user: string, conversation: string, messageId: string, text: string): Promise<Message | Refused>;
   recall(user: string, conversation: string, messageId: string): Promise<Message | Refused>;
-  react(
-    user: string,
-    conversation: string,
-    messageId: string,
-    emoji: string,
-    wanted: boolean,
-  ): Promise<Reaction | Refused>;
+  react(user: string, conversation: string, tap: Tap): Promise<Reaction | Refused>;
   mute(actor: string, conversation: string, user: string, muted: boolean): Promise<{ muted: boolean } | Refused>;
   /** Until the news of this conversation's changes have been told, and the receipts of what was read. */
   told(conversation: string): Promise<void>;
@@ -207,8 +204,9 @@ async function perform(run: Run, op: ScriptOp): Promise<OpOutcome> {
     case "recall":
       return told(run, op, (id) => backend.recall(op.user, op.conversation, id));
     case "react": {
-      const id = ids.get(`${op.conversation}#${op.seqId}`) ?? "";
-      const answer = await backend.react(op.user, op.conversation, id, op.emoji, op.wanted);
+      const messageId = ids.get(`${op.conversation}#${op.seqId}`) ?? "";
+      const { emoji, wanted } = op;
+      const answer = await backend.react(op.user, op.conversation, { messageId, emoji, wanted });
       await backend.told(op.conversation);
       return "error" in answer ? answer : { reaction: `${answer.emoji} ${answer.count} ${answer.mine}` };
     }

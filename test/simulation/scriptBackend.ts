@@ -6,7 +6,7 @@ import type { ClientFrame, ServerFrame } from "../../src/protocol/frames.ts";
 import type { Message, Reaction } from "../../src/protocol/things.ts";
 import type { DeviceNode } from "./deviceNode.ts";
 import { add, alter, alterMessage, create, remove, type MessageDeed } from "./gateway.ts";
-import type { Refused, ScriptBackend } from "./script.ts";
+import type { Refused, ScriptBackend, Tap } from "./script.ts";
 import { Sim } from "./sim.ts";
 import { restHistory } from "./history.ts";
 
@@ -159,14 +159,8 @@ export class SimulatedBackend implements ScriptBackend {
     return this.#alter<Message>(user, conversation, { kind: "recall", messageId });
   }
 
-  react(
-    user: string,
-    conversation: string,
-    messageId: string,
-    emoji: string,
-    wanted: boolean,
-  ): Promise<Reaction | Refused> {
-    return this.#alter<Reaction>(user, conversation, { kind: "react", messageId, emoji, wanted });
+  react(user: string, conversation: string, tap: Tap): Promise<Reaction | Refused> {
+    return this.#alter<Reaction>(user, conversation, { kind: "react", ...tap });
   }
 
   async #alter<T>(user: string, conversation: string, deed: MessageDeed): Promise<T | Refused> {

@@ -7,7 +7,7 @@ import { ShardCore, type ShardEffect } from "../../src/domain/shard.ts";
 import { NOTES_WINDOW_MS, ShardNotes } from "../../src/domain/shardNotes.ts";
 import { err, type Result } from "../../src/protocol/errors.ts";
 import type { ServerFrame } from "../../src/protocol/frames.ts";
-import { all } from "./consumerNotices.ts";
+import { callEach } from "./eachOf.ts";
 import { MS, SECOND } from "./kernel.ts";
 import { check } from "./check.ts";
 import { call, Peer, type Reply } from "./net.ts";
@@ -144,7 +144,7 @@ export class ShardNode extends Peer {
     const frames = this.#notes.take();
     const waiting = this.#telling.splice(0);
     const userIds = this.#core.sessionIds();
-    all(
+    callEach(
       userIds,
       (userId, done: Reply<number>) => {
         const user = this.#sim.user(userId);

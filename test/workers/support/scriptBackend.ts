@@ -10,7 +10,7 @@ import type { Result } from "../../../src/protocol/errors.ts";
 import type { ServerFrame } from "../../../src/protocol/frames.ts";
 import type { Message, Reaction } from "../../../src/protocol/things.ts";
 import { repositories } from "../../../src/repo/index.ts";
-import type { Refused, ScriptBackend } from "../../simulation/script.ts";
+import type { Refused, ScriptBackend, Tap } from "../../simulation/script.ts";
 import { actorOf, DAY_MS, eventually, must, newUserId, roomStub } from "./harness.ts";
 import { connect, type TestSocket } from "./socket.ts";
 
@@ -182,13 +182,7 @@ export class WorkerdBackend implements ScriptBackend {
     return this.#changed(conversation, (room) => room.recallMessage(actor, messageId));
   }
 
-  react(
-    user: string,
-    conversation: string,
-    messageId: string,
-    emoji: string,
-    wanted: boolean,
-  ): Promise<Reaction | Refused> {
+  react(user: string, conversation: string, { messageId, emoji, wanted }: Tap): Promise<Reaction | Refused> {
     const actor = actorOf(this.#user(user));
     return this.#changed(conversation, (room) => room.react(actor, messageId, emoji, wanted));
   }
