@@ -2,8 +2,8 @@
  * A Kafka that wants TLS and a password (SASL), as hosted ones do, and one that wants TLS and a certificate of its client. Each certificate is
  * its own authority.
  */
-import { spawnSync } from "node:child_process";
 import { join } from "node:path";
+import { makeCertificate, runTool, type CertificateFiles } from "./certificates.ts";
 import { freePort } from "./freePort.ts";
 import { kafkaOf } from "./kafka.ts";
 import type { Recipe } from "./service.ts";
@@ -43,7 +43,7 @@ export const secureKafka: Recipe = kafkaOf({
 });
 
 /** In the server's folder: the certificate of a client that is let in, and its key. */
-export const clientCertificateIn = (folder: string): { cert: string; key: string } => ({
+export const clientCertificateIn = (folder: string): CertificateFiles => ({
   cert: join(folder, "client.pem"),
   key: join(folder, "client.key"),
 });
@@ -57,7 +57,7 @@ export const mutualKafka: Recipe = kafkaOf({
       ...(await listeners("SSL", folder, port)),
       "listener.name.secure.ssl.client.auth": "required",
       "listener.name.secure.ssl.truststore.type": "PKCS12",
-      "listener.name.secure.ssl.truststore.location": makeClientCertificate(folder),
+      "listener.name.secure.ssl.truststore.location": makeTrustStore(folder),
       "listener.name.secure.ssl.truststore.password": SECURE_KAFKA_USER.password,
     };
   },
@@ -76,37 +76,29 @@ async function listeners(protocol: "SSL" | "SASL_SSL", folder: string, port: num
     "listener.security.protocol.map": `SECURE:${protocol},INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT`,
     "inter.broker.listener.name": "INTERNAL",
     "listener.name.secure.ssl.keystore.type": "PKCS12",
-    "listener.name.secure.ssl.keystore.location": makeCertificate(folder),
+    "listener.name.secure.ssl.keystore.location": makeKeyStore(folder),
     "listener.name.secure.ssl.keystore.password": SECURE_KAFKA_USER.password,
   };
 }
 
-/** @returns the key store; `keytool` comes with Java, which Kafka needs anyway */
-function makeCertificate(folder: string): string {
+/** @returns the key store with the server's certificate; `keytool` comes with Java, which Kafka needs anyway */
+function makeKeyStore(folder: string): string {
   const keystore = join(folder, "kafka.p12");
   const store = ["-alias", "kafka", "-keystore", keystore, "-storepass", SECURE_KAFKA_USER.password];
-  tool("keytool", "-genkeypair", ...store, ...KIND, ...NAMES);
-  tool("keytool", "-exportcert", "-rfc", ...store, "-file", certificateIn(folder));
+  runTool("keytool", "-genkeypair", ...store, ...KIND, ...NAMES);
+  runTool("keytool", "-exportcert", "-rfc", ...store, "-file", certificateIn(folder));
   return keystore;
 }
 
-/** @returns the trust store with it. `keytool` gives no key away, and Debian's Java brings `openssl` along. */
-function makeClientCertificate(folder: string): string {
-  const { cert, key } = clientCertificateIn(folder);
-  const curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
-  tool("openssl", "req", "-x509", ...curve, "-keyout", key, "-out", cert, "-subj", "/CN=bridge", "-days", "30");
+/** @returns the trust store with the client's certificate, which is not of `keytool`: that gives no key away. */
+function makeTrustStore(folder: string): string {
+  const client = clientCertificateIn(folder);
+  makeCertificate(client, "bridge");
   const truststore = join(folder, "clients.p12");
   const store = ["-keystore", truststore, "-storetype", "PKCS12", "-storepass", SECURE_KAFKA_USER.password];
-  tool("keytool", "-importcert", "-noprompt", "-alias", "client", "-file", cert, ...store);
+  runTool("keytool", "-importcert", "-noprompt", "-alias", "client", "-file", client.cert, ...store);
   return truststore;
 }
 
 const KIND = ["-storetype", "PKCS12", "-keyalg", "EC", "-groupname", "secp256r1"];
 const NAMES = ["-dname", "CN=localhost", "-ext", "san=dns:localhost,ip:127.0.0.1", "-validity", "30"];
-
-function tool(name: string, ...args: string[]): void {
-  const { status, stdout, stderr, error } = spawnSync(name, args, { encoding: "utf8" });
-  if (status !== 0) {
-    throw new Error(`${name} could not make a certificate: ${error?.message ?? ""}${stdout ?? ""}${stderr ?? ""}`);
-  }
-}

@@ -1,7 +1,7 @@
 /** A MariaDB and a Redis that want TLS. Their certificates are their own authorities. */
-import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { makeCertificate } from "./certificates.ts";
 import { mariadb } from "./mariadb.ts";
 import { redis } from "./redis.ts";
 import type { Recipe } from "./service.ts";
@@ -43,17 +43,10 @@ export function tlsMariadb(host: string): Recipe {
   };
 }
 
-/** Debian's Java brings `openssl` along, and Kafka needs that anyway. */
+/** What the server was given at its first start it keeps: clients trust that. */
 function makeTlsCertificate(folder: string, host: string): void {
   const cert = tlsCertificateIn(folder);
-  if (existsSync(cert)) {
-    return;
-  }
-  const kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "30"];
-  const names = ["-subj", `/CN=${host}`, "-addext", `subjectAltName=DNS:${host}`];
-  const args = ["req", "-x509", ...kind, ...names, "-keyout", keyIn(folder), "-out", cert];
-  const { status, stderr, error } = spawnSync("openssl", args, { encoding: "utf8" });
-  if (status !== 0) {
-    throw new Error(`openssl could not make a certificate: ${error?.message ?? ""}${stderr ?? ""}`);
+  if (!existsSync(cert)) {
+    makeCertificate({ cert, key: keyIn(folder) }, host);
   }
 }
