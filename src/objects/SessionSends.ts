@@ -16,6 +16,7 @@ import type { Settings } from "../platform/settings.ts";
 import { roomOf, shardOf } from "../platform/stubs.ts";
 import { err, ERRORS, ok, type Fault, type Result } from "../protocol/errors.ts";
 import type { Message } from "../protocol/things.ts";
+import { auditedAct } from "../repo/audited.ts";
 import { repositories } from "../repo/index.ts";
 import { describeError, log } from "../telemetry/log.ts";
 import { ackDuration, sendFailures, sendsAnswered } from "../telemetry/metrics.ts";
@@ -41,8 +42,8 @@ export type Ticket = {
   resolve?: (outcome: Result<Message>) => void;
   /** A system admin's send, asked for without the role first: this is who may still send it. */
   admin?: Actor;
-  /** The row of the audit that was written for it. */
-  auditId?: string;
+  /** Hears what became of it as well: the book in which it stands. */
+  heard?: (outcome: Result<StoredMessage>) => void;
 };
 
 type Parts = {
@@ -102,24 +103,20 @@ export class SessionSends {
   /** What only the role of a system admin allows is an act like any other of theirs: its row in the audit comes first. */
   async #submitByRole({ admin, ...ticket }: Ticket, conversationId: string, command: SendCommand): Promise<void> {
     const actor = admin ?? command.actor;
-    const now = systemClock.now();
-    const auditId = newId(now);
+    const { userId } = actor;
+    const createdAt = systemClock.now();
     const target = { targetKind: "conversation", targetId: conversationId } as const;
-    const by = { actor: actor.userId, operatorId: actor.userId, createdAt: now };
+    const by = { actor: userId, operatorId: userId, createdAt };
+    const act = (): Promise<Result<StoredMessage>> =>
+      new Promise((heard) => {
+        this.#desk.submit({ ...ticket, heard }, conversationId, { ...command, actor }, systemClock.now());
+      });
     try {
-      await repositories(this.#parts.env).admin.audit({ auditId, action: "message.send", ...target, ...by });
+      const { admin: book } = repositories(this.#parts.env);
+      await auditedAct(book, { auditId: newId(createdAt), action: "message.send", ...target, ...by }, act, { userId });
     } catch (error) {
+      // The row could not be written, so nothing was sent.
       this.#answer(ticket, conversationId, command, err(faultOfThrown(error)));
-      return;
-    }
-    this.#desk.submit({ ...ticket, auditId }, conversationId, { ...command, actor }, systemClock.now());
-  }
-
-  async #withdrawAudit(auditId: string): Promise<void> {
-    try {
-      await repositories(this.#parts.env).admin.withdrawAudit(auditId);
-    } catch (error) {
-      log("warn", "the audit row of a refused act stays", { userId: this.#parts.userId, error: describeError(error) });
     }
   }
 
@@ -198,6 +195,7 @@ export class SessionSends {
       return;
     }
     const now = systemClock.now();
+    ticket.heard?.(outcome);
     sendsAnswered.add();
     reportSoon(this.#parts.env, now);
     if (outcome.ok) {
@@ -205,9 +203,6 @@ export class SessionSends {
       this.#acknowledge(ticket, outcome.value);
       ticket.resolve?.(ok(messageFor(outcome.value, this.#parts.userId)));
       return;
-    }
-    if (ticket.auditId !== undefined) {
-      void this.#withdrawAudit(ticket.auditId);
     }
     sendFailures.add(String(ERRORS[outcome.fault.name].code));
     ticket.resolve?.(outcome);

@@ -4,7 +4,7 @@ import type { Actor } from "../../platform/rpc.ts";
 import type { ErrorName, Result } from "../../protocol/errors.ts";
 import type { AuditEntry } from "../../protocol/rest.ts";
 import type { AuditDraft, AuditRow } from "../../repo/adminTypes.ts";
-import { describeError, log } from "../../telemetry/log.ts";
+import { auditedAct } from "../../repo/audited.ts";
 import type { Ctx } from "../context.ts";
 import { nameOfActor } from "./access.ts";
 
@@ -17,23 +17,9 @@ export function auditOf(c: Ctx, act: Act): AuditDraft {
   return { ...act, auditId: newId(createdAt), actor: nameOfActor(actor), operatorId: actor.userId, createdAt };
 }
 
-/**
- * An act that is not SQL, with its row written first: what cannot be put down is not done. A refused act takes its row back;
- * when the process dies in between, the row stays, which for such a book is the right side to err on.
- */
-export async function audited<T>(c: Ctx, draft: AuditDraft, act: () => Promise<Result<T>>): Promise<Result<T>> {
-  const { admin } = c.get("services").repo;
-  await admin.audit(draft);
-  const done = await act();
-  if (!done.ok) {
-    await admin.withdrawAudit(draft.auditId).catch((error: unknown) => {
-      log("warn", "the audit row of a refused act stays", {
-        requestId: c.get("requestId"),
-        error: describeError(error),
-      });
-    });
-  }
-  return done;
+/** An act that is not SQL, with its row (`auditedAct`). */
+export function audited<T>(c: Ctx, draft: AuditDraft, act: () => Promise<Result<T>>): Promise<Result<T>> {
+  return auditedAct(c.get("services").repo.admin, draft, act, { requestId: c.get("requestId") });
 }
 
 /** What one hears of whom the role of a system admin may help. */
