@@ -1,6 +1,8 @@
 import { describe, it } from "vitest";
 import type { StoredMessage } from "../domain/records.ts";
-import { completeHistory, nextOf, rangeOf, type HistoryRange } from "./history.ts";
+import { err, ok, type Result } from "../protocol/errors.ts";
+import type { Reaction } from "../protocol/things.ts";
+import { completeHistory, nextOf, rangeOf, wholePage, type HistoryRange } from "./history.ts";
 
 const HEAD = 10;
 
@@ -83,5 +85,24 @@ describe("history behind the log", () => {
     expect(await whole({ after: 3, limit: 50 })).toHaveLength(7);
     expect(await whole({ before: 9, limit: 5 })).toHaveLength(5);
     expect(await completeHistory({ messages: [], headSeqId: 0, firstSeqId: 1 }, { limit: 50 }, never)).toEqual([]);
+  });
+
+  it("has the reactions of what SQL gave, if it gave anything and the room tells them", async ({ expect }) => {
+    const range = { limit: HEAD };
+    const taps: Reaction[] = [{ emoji: "👍", count: 1, mine: false }];
+    const older = (asked: HistoryRange) => Promise.resolve(page(1, asked));
+    const whole = async (first: number, answer: Result<Record<number, Reaction[]>>) => {
+      const asked: number[] = [];
+      const logged = { messages: page(first, range), headSeqId: HEAD, firstSeqId: first };
+      const rows = await wholePage(logged, range, older, (seqIds) => {
+        asked.push(...seqIds);
+        return Promise.resolve(answer);
+      });
+      return { asked, shown: rows.filter((row) => row.reactions !== undefined).map((row) => row.seqId) };
+    };
+    const all = ok({ 2: taps, 9: taps });
+    expect(await whole(4, all)).toEqual({ asked: [1, 2, 3], shown: [2] });
+    expect(await whole(1, all)).toEqual({ asked: [], shown: [] });
+    expect(await whole(4, err({ name: "CONVERSATION_NOT_FOUND" }))).toEqual({ asked: [1, 2, 3], shown: [] });
   });
 });

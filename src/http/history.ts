@@ -1,6 +1,7 @@
 /** Pages of history that reach behind the room's log. */
 import type { HistoryPage } from "../domain/commands.ts";
 import type { SeenMessage, StoredMessage } from "../domain/records.ts";
+import type { Result } from "../protocol/errors.ts";
 import type { Reaction } from "../protocol/things.ts";
 
 /** `before` and `after` are exclusive sequences; neither: the newest. */
@@ -53,6 +54,22 @@ export function joinReactions(
     const own = row.seqId < page.firstSeqId && row.recalledAt === undefined ? reactions[row.seqId] : undefined;
     return own === undefined ? row : { ...row, reactions: own };
   });
+}
+
+/**
+ * The room's page, whole: rows behind its log from SQL, and their reactions from the room, which has them as well.
+ * @param reactions asks the room; called only when something is missing. Refused: the rows go without
+ */
+export async function wholePage(
+  page: HistoryPage,
+  range: HistoryRange,
+  older: (range: HistoryRange) => Promise<StoredMessage[]>,
+  reactions: (seqIds: number[]) => Promise<Result<Readonly<Record<number, Reaction[]>>>>,
+): Promise<SeenMessage[]> {
+  const rows = await completeHistory(page, range, older);
+  const seqIds = withoutReactions(page, rows);
+  const found = seqIds.length === 0 ? undefined : await reactions(seqIds);
+  return found?.ok === true ? joinReactions(page, rows, found.value) : rows;
 }
 
 /** A query's bounds with its cursor in the place of the one that it continues. */

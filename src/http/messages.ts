@@ -1,11 +1,10 @@
 /** History and sending. Rules: WIRE "Messages". */
 import { createRoute } from "@hono/zod-openapi";
-import type { HistoryPage } from "../domain/commands.ts";
-import { messageFor, type SeenMessage } from "../domain/records.ts";
+import { messageFor } from "../domain/records.ts";
 import { ConversationParams, MessageList, MessagesQuery } from "../protocol/rest.ts";
 import { Message, SendBody } from "../protocol/things.ts";
-import { fail, newRouter, type Ctx } from "./context.ts";
-import { completeHistory, joinReactions, nextOf, rangeOf, withoutReactions, type HistoryRange } from "./history.ts";
+import { fail, newRouter } from "./context.ts";
+import { nextOf, rangeOf, wholePage, type HistoryRange } from "./history.ts";
 import { answer, body, refusals } from "./route.ts";
 import { signedIn } from "./signedIn.ts";
 
@@ -33,7 +32,8 @@ messages.openapi(
       return fail(c, page.fault);
     }
     const older = (range: HistoryRange) => services.repo.conversations.messages(id, range);
-    const rows = await withOlderReactions(c, id, page.value, await completeHistory(page.value, query, older));
+    const reactions = (seqIds: number[]) => services.room(id).reactions(actor, seqIds);
+    const rows = await wholePage(page.value, query, older, reactions);
     const nextCursor = nextOf(query, rows, page.value.headSeqId);
     return c.json({ items: rows.map((row) => messageFor(row, actor.userId)), nextCursor }, 200);
   },
@@ -66,18 +66,3 @@ messages.openapi(
     return sent.ok ? c.json(sent.value, 201) : fail(c, sent.fault);
   },
 );
-
-/** The room has the reactions of what SQL added as well. */
-async function withOlderReactions(
-  c: Ctx,
-  conversationId: string,
-  page: HistoryPage,
-  rows: SeenMessage[],
-): Promise<SeenMessage[]> {
-  const seqIds = withoutReactions(page, rows);
-  if (seqIds.length === 0) {
-    return rows;
-  }
-  const found = await c.get("services").room(conversationId).reactions(c.get("viewer").actor, seqIds);
-  return joinReactions(page, rows, found.ok ? found.value : {});
-}

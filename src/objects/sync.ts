@@ -20,7 +20,7 @@ import {
   type Standing,
 } from "../domain/syncPlan.ts";
 import type { Later } from "../cache/lastKnown.ts";
-import { completeHistory, joinReactions, withoutReactions, type HistoryRange } from "../http/history.ts";
+import { wholePage, type HistoryRange } from "../http/history.ts";
 import { conversationPage } from "../http/lists.ts";
 import { peersOf, presentItem, withNewest, type SeenBy } from "../http/views.ts";
 import { systemClock } from "../platform/clock.ts";
@@ -263,8 +263,5 @@ async function logged(
     return undefined;
   }
   const older = (missing: HistoryRange) => repositories(env).conversations.messages(conversationId, missing);
-  const rows = await completeHistory(page.value, range, older);
-  const seqIds = withoutReactions(page.value, rows);
-  const reactions = seqIds.length === 0 ? undefined : await room.reactions(actor, seqIds);
-  return reactions?.ok === true ? joinReactions(page.value, rows, reactions.value) : rows;
+  return wholePage(page.value, range, older, (seqIds) => room.reactions(actor, seqIds));
 }
