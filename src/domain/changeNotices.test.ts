@@ -11,22 +11,13 @@ import {
 } from "./changeNotices.ts";
 import { makeMessageId } from "./messageId.ts";
 import { WORLD, type FanoutTask, type MessageNotice, type StoredMessage } from "./records.ts";
+import { storedMessage } from "./testing/storedMessage.ts";
 
 const NOW = 1_800_000_000_000;
 const ROOM = "group_01HR0000000000000000000000";
 
 function message(seqId: number, fields: Partial<StoredMessage> = {}): StoredMessage {
-  return {
-    messageId: makeMessageId(seqId, NOW, () => 0.5),
-    conversationId: ROOM,
-    seqId,
-    senderId: "s",
-    messageType: "text",
-    content: `content ${seqId}`,
-    createdAt: NOW,
-    clientMsgId: `k${seqId}`,
-    ...fields,
-  };
+  return storedMessage(seqId, { messageId: makeMessageId(seqId, NOW, () => 0.5), conversationId: ROOM, ...fields });
 }
 
 const { messageId } = message(3);

@@ -1,24 +1,10 @@
 import { describe, it } from "vitest";
 import { ChangeBrake } from "./changeBrake.ts";
-import type { StoredMessage } from "./records.ts";
 import { ShardCore } from "./shard.ts";
 import { NOTES_LIMIT, ShardNotes } from "./shardNotes.ts";
+import { storedMessage as message } from "./testing/storedMessage.ts";
 
 const NOW = 1_800_000_000_000;
-
-function message(seqId: number, fields: Partial<StoredMessage> = {}): StoredMessage {
-  return {
-    messageId: `m${seqId}`,
-    conversationId: "world_chat_room",
-    seqId,
-    senderId: "s",
-    messageType: "text",
-    content: `content ${seqId}`,
-    createdAt: NOW,
-    clientMsgId: `k${seqId}`,
-    ...fields,
-  };
-}
 
 describe("notes of a window", () => {
   it("keep the last about each thing, in order, and begin again", ({ expect }) => {

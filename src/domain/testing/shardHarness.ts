@@ -1,20 +1,13 @@
 /** A shard of a room in the hands of a test: what is pushed, what time does, and what came out. */
 import type { StoredMessage } from "../records.ts";
 import { ShardCore, type ShardEffect } from "../shard.ts";
+import { storedMessage } from "./storedMessage.ts";
 
 const NOW = 1_700_000_000_000;
 
-export function message(seqId: number): StoredMessage {
-  return {
-    messageId: `m${seqId}`,
-    conversationId: "world_chat_room",
-    seqId,
-    senderId: "u1",
-    messageType: "text",
-    content: `text ${seqId}`,
-    createdAt: NOW,
-    clientMsgId: `k${seqId}`,
-  };
+/** Of the world, with these sequences. */
+export function messages(...sequences: number[]): StoredMessage[] {
+  return sequences.map((seqId) => storedMessage(seqId));
 }
 
 export function range(from: number, to: number): number[] {
@@ -41,7 +34,7 @@ export class ShardHarness {
   }
 
   push(from: number, to = from): this {
-    this.core.pushed(range(from, to).map(message), this.now);
+    this.core.pushed(messages(...range(from, to)), this.now);
     return this;
   }
 
