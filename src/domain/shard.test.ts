@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, it } from "vitest";
 import { FRAME_MESSAGES, SHARD_BACKLOG, SHARD_WINDOW_MS, ShardCore } from "./shard.ts";
-import { messages, range, seqIds, ShardHarness } from "./testing/shardHarness.ts";
+import { messagesOf, range, seqIds, ShardHarness } from "./testing/shardHarness.ts";
 
 describe("windows", () => {
   it("open at once after silence, then gather for their time", ({ expect }) => {
@@ -89,7 +89,7 @@ describe("the order of a room", () => {
         const shard = ShardHarness.at(0);
         const readLog = (readable: boolean): void => {
           for (const after of shard.pulls()) {
-            const page = messages(...range(after + 1, Math.min(head, after + 7)));
+            const page = messagesOf(...range(after + 1, Math.min(head, after + 7)));
             shard.core.pulled(readable ? page : "failed", head, shard.now);
           }
         };
@@ -112,7 +112,7 @@ describe("the order of a room", () => {
     expect(shard.frames()).toEqual([]);
     shard.push(7);
     expect(shard.pulls()).toEqual([3]);
-    shard.core.pulled(messages(4, 5, 6, 7), 7, shard.now);
+    shard.core.pulled(messagesOf(4, 5, 6, 7), 7, shard.now);
     expect(shard.frames()).toEqual([[4, 5, 6, 7]]);
     expect(shard.pulls()).toEqual([]);
   });
@@ -129,7 +129,7 @@ describe("the order of a room", () => {
 
   it("goes on behind rows that have left the log", ({ expect }) => {
     const shard = ShardHarness.at(3).push(9);
-    shard.core.pulled(messages(8, 9), 9, shard.now);
+    shard.core.pulled(messagesOf(8, 9), 9, shard.now);
     expect(shard.frames()).toEqual([[8, 9]]);
     expect(shard.core.backlogAfter(7)?.length).toBe(2);
     expect(shard.core.backlogAfter(3)).toBeUndefined();
@@ -157,7 +157,7 @@ describe("a shard that has just woken", () => {
     shard.core.join("a");
     shard.core.begin(3, 5, shard.now);
     expect(shard.pulls()).toEqual([3]);
-    shard.core.pulled(messages(4, 5), 5, shard.now);
+    shard.core.pulled(messagesOf(4, 5), 5, shard.now);
     expect(shard.calls()).toEqual(["a: 4 5"]);
   });
 

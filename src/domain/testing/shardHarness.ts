@@ -6,7 +6,7 @@ import { storedMessage } from "./storedMessage.ts";
 const NOW = 1_700_000_000_000;
 
 /** Of the world, with these sequences. */
-export function messages(...sequences: number[]): StoredMessage[] {
+export function messagesOf(...sequences: number[]): StoredMessage[] {
   return sequences.map((seqId) => storedMessage(seqId));
 }
 
@@ -34,7 +34,7 @@ export class ShardHarness {
   }
 
   push(from: number, to = from): this {
-    this.core.pushed(messages(...range(from, to)), this.now);
+    this.core.pushed(messagesOf(...range(from, to)), this.now);
     return this;
   }
 
