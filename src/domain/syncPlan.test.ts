@@ -7,6 +7,7 @@ import {
   hotRanks,
   isNews,
   knownHead,
+  mayCacheHead,
   startOf,
   SYNC_MESSAGES,
   withoutThese,
@@ -39,6 +40,13 @@ describe("what a client that comes back is told", () => {
     expect(hotRanks(7, 10)).toEqual([-3, -1]);
     expect(hotRanks(0, 100)).toEqual([-100, -51]);
     expect([followsOn(rows(8, 9), 7), followsOn(rows(8, 10), 7), followsOn([], 7)]).toEqual([true, false, false]);
+  });
+
+  it("leaves a head in the cache where SQL has all changes of the conversation, and none where it lacks one", ({
+    expect,
+  }) => {
+    expect([mayCacheHead(5, 5), mayCacheHead(4, 5), mayCacheHead(0, 0)]).toEqual([true, true, true]);
+    expect([mayCacheHead(6, 5), mayCacheHead(1, 0)]).toEqual([false, false]);
   });
 
   it("holds changes no further than its source does", ({ expect }) => {

@@ -63,6 +63,15 @@ export function changesUpTo(standing: Standing, cachedVersion: number, fromCache
   return fromCache ? Math.min(standing.version, cachedVersion) : standing.version;
 }
 
+/**
+ * Whether the head that a room has told may go to the cache, so that not each reader asks the room. Where SQL lacks a change of the
+ * conversation it may not, until the version is in one of the two: with a head in the cache nobody asks the room for that.
+ * @param roomVersion the conversation's version as its room has it, `sqlVersion` as SQL does
+ */
+export function mayCacheHead(roomVersion: number, sqlVersion: number): boolean {
+  return roomVersion <= sqlVersion;
+}
+
 /** Whether these rows are what follows `from`, without a hole: a cache may lack any of them. */
 export function followsOn(rows: readonly { seqId: number }[], from: number): boolean {
   return rows.length > 0 && rows.every((row, n) => row.seqId === from + 1 + n);

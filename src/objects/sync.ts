@@ -14,6 +14,7 @@ import {
   hotRanks,
   isNews,
   knownHead,
+  mayCacheHead,
   startOf,
   SYNC_MESSAGES,
   withoutThese,
@@ -46,9 +47,8 @@ const MESSAGES_BYTES = 512 * 1024;
 const SLICE = 50;
 
 /**
- * Heads of conversations: from the cache, else from the rooms, never older than SQL's. What the rooms said goes to the cache, else
- * each reader would ask all of them again; but where SQL lacks a change, only until its version is there or in the cache: with a
- * head in the cache nobody asks the room for that.
+ * Heads of conversations: from the cache, else from the rooms, never older than SQL's. What the rooms said goes to the cache
+ * (`mayCacheHead`).
  * @param versions takes the versions of conversations whose rooms were asked: a cache that was emptied has lost them
  */
 export async function readHeads(
@@ -84,7 +84,7 @@ export async function readHeads(
         const { headSeqId, version = 0 } = await roomOf(env, id).readLog(0, 0);
         heads.set(id, Math.max(heads.get(id) ?? 0, headSeqId));
         versions.set(id, version);
-        if (version <= inSql) {
+        if (mayCacheHead(version, inSql)) {
           found.push(["SETMAX", CACHE_KEYS.headSeqId(id), String(headSeqId)]);
         }
       }),
