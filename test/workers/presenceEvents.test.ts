@@ -26,17 +26,23 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
+/** Two friends, of whom one listens; the other has come, and nobody has handled the event of that yet. */
+async function coming() {
+  const [a, b] = await friends();
+  const onB = await connect(b);
+  const bus = new HeldBus();
+  const { deviceId } = await signIn(a);
+  const socket = await connect(a, deviceId);
+  const [online] = await bus.next<Event>(USER_EVENTS, a);
+  return { a, onB, bus, deviceId, socket, online };
+}
+
 describe("an event", () => {
   it("only says that something changed: what is no longer so is told to nobody, in whatever order it comes", async ({
     expect,
   }) => {
-    const [a, b] = await friends();
-    const onB = await connect(b);
-    const bus = new HeldBus();
-    const { deviceId } = await signIn(a);
-    const first = await connect(a, deviceId);
-    const [online] = await bus.next<Event>(USER_EVENTS, a);
-    await goOffline(a, first);
+    const { a, onB, bus, deviceId, socket, online } = await coming();
+    await goOffline(a, socket);
     const [offline] = await bus.next<Event>(USER_EVENTS, a);
     // Here once more before anybody has handled either.
     const again = await connect(a, deviceId);
@@ -89,12 +95,7 @@ describe("an event", () => {
   it("that died in a killed queue is published again, under the same id, until a consumer has told it", async ({
     expect,
   }) => {
-    const [a, b] = await friends();
-    const onB = await connect(b);
-    const bus = new HeldBus();
-    const { deviceId } = await signIn(a);
-    const socket = await connect(a, deviceId);
-    const [lost] = await bus.next<Event>(USER_EVENTS, a);
+    const { a, onB, bus, deviceId, socket, online: lost } = await coming();
     // A moment later there is nothing more to say, also not for who only comes back.
     await alarmOf(a);
     await leave(a, socket);
