@@ -4,6 +4,7 @@
  * An adapter around `ShardCore`.
  */
 import { DurableObject } from "cloudflare:workers";
+import { publishSends } from "../bus/upstream.ts";
 import type { SendCommand } from "../domain/commands.ts";
 import type { StoredMessage } from "../domain/records.ts";
 import { ShardCore, SHARD_BACKLOG, type ShardEffect } from "../domain/shard.ts";
@@ -18,7 +19,7 @@ import type { ShardRpc, TellNotice } from "../platform/rpc.ts";
 import { settingsOf, type Limits } from "../platform/settings.ts";
 import { answerClose, closeSocket, sendFrames } from "../platform/sockets.ts";
 import { roomOf, sessionOf } from "../platform/stubs.ts";
-import { errorFrame, type ErrorName, type Result } from "../protocol/errors.ts";
+import { errorFrame, ok, type ErrorName, type Result } from "../protocol/errors.ts";
 import { parseClientFrame, type ServerFrame } from "../protocol/frames.ts";
 import { describeError, log } from "../telemetry/log.ts";
 import { deliveries, e2eDuration, noteDelivery, noteSockets } from "../telemetry/metrics.ts";
@@ -44,7 +45,9 @@ export class FanoutShard extends DurableObject<Env> implements ShardRpc {
   readonly #core = new ShardCore();
   readonly #name: string;
   readonly #conversationId: string;
-  readonly #up: ShardSends;
+  /** To the room, and with UPSTREAM=topic onto the bus. */
+  readonly #up: ShardSends<StoredMessage>;
+  readonly #ontoBus: ShardSends<undefined>;
   readonly #limits: Limits;
   readonly #badFrames: BadFrames;
   readonly #listeners: ShardListeners;
@@ -71,7 +74,11 @@ export class FanoutShard extends DurableObject<Env> implements ShardRpc {
     this.#badFrames = new BadFrames(this.#limits.badFrames);
     this.#name = ctx.id.name ?? "";
     this.#conversationId = this.#name.split(SHARD_SEPARATOR)[0] ?? "";
-    this.#up = new ShardSends(env, this.#conversationId);
+    this.#up = new ShardSends(this.#conversationId, (flight) => roomOf(env, this.#conversationId).append(flight));
+    this.#ontoBus = new ShardSends(this.#conversationId, async (flight) => {
+      await publishSends(env, this.#conversationId, flight);
+      return flight.map(() => ok(undefined));
+    });
     this.#open = ctx.getWebSockets().length;
     new ObjectSchema(ctx.storage, MIGRATIONS).ensure();
     this.#listeners = new ShardListeners(ctx.storage.sql, env);
@@ -362,6 +369,10 @@ export class FanoutShard extends DurableObject<Env> implements ShardRpc {
 
   send(sends: SendCommand[]): Promise<Result<StoredMessage>[]> {
     return this.#up.send(sends);
+  }
+
+  produce(sends: SendCommand[]): Promise<Result<undefined>[]> {
+    return this.#ontoBus.send(sends);
   }
 }
 

@@ -7,7 +7,7 @@ import { messageFor, WORLD_ROOM_ID, type StoredMessage } from "../domain/records
 import { SEND_LANE, SendDesk } from "../domain/sendDesk.ts";
 import type { SessionHeads } from "../domain/sessionHeads.ts";
 import { presentConversation } from "../http/present.ts";
-import { busOf } from "../bus/index.ts";
+import { publishSends } from "../bus/upstream.ts";
 import { systemClock } from "../platform/clock.ts";
 import { faultOfThrown } from "../platform/failures.ts";
 import { newId } from "../platform/ids.ts";
@@ -138,12 +138,23 @@ export class SessionSends {
     }
   }
 
-  /** `UPSTREAM=topic`: the bus has the sends first, by conversation; its consumer brings the answers (`landed`). */
+  /**
+   * `UPSTREAM=topic`: the bus has the sends first, by conversation; its consumer brings the answers (`landed`). Those into the world
+   * go by the shard: a thousand senders are not a thousand requests to the bus.
+   */
   async #produce(conversationId: string, batch: SendCommand[]): Promise<void> {
-    const { env, userId } = this.#parts;
+    const { env, userId, settings } = this.#parts;
     try {
-      const records = batch.map((command) => ({ key: conversationId, body: { conversationId, command } }));
-      await busOf(env).publish("gochat.messages.upstream", records);
+      if (conversationId === WORLD_ROOM_ID) {
+        const outcomes = await shardOf(env, conversationId, userId, settings.worldShards).produce(batch);
+        const lost = outcomes.find((outcome) => !outcome.ok);
+        if (lost !== undefined) {
+          this.#desk.landed(conversationId, lost.fault, systemClock.now());
+          return;
+        }
+      } else {
+        await publishSends(env, conversationId, batch);
+      }
       this.#desk.taken(conversationId, systemClock.now());
     } catch (error) {
       log("warn", "sends did not reach the bus", { userId, conversationId, error: describeError(error) });

@@ -1,9 +1,7 @@
-/** The way up through a shard: the sends of its users go to the room in batches, one flight at a time. */
+/** A way up through a shard: the sends of its users go on in batches, one flight at a time. */
 import type { SendCommand } from "../domain/commands.ts";
 import { Lane } from "../domain/lane.ts";
-import type { StoredMessage } from "../domain/records.ts";
 import { faultOfThrown } from "../platform/failures.ts";
-import { roomOf } from "../platform/stubs.ts";
 import { err, type Fault, type Result } from "../protocol/errors.ts";
 import { describeError, log } from "../telemetry/log.ts";
 
@@ -11,23 +9,24 @@ import { describeError, log } from "../telemetry/log.ts";
 const UP_LANE = { flight: 256, waiting: 4_096 };
 const UNREACHABLE_RETRY_MS = 1_000;
 
-type Parcel = { command: SendCommand; answer: (outcome: Result<StoredMessage>) => void };
+type Parcel<Value> = { command: SendCommand; answer: (outcome: Result<Value>) => void };
 
-export class ShardSends {
-  readonly #env: Env;
+export class ShardSends<Value> {
   readonly #conversationId: string;
-  readonly #lane = new Lane<Parcel>(UP_LANE);
+  readonly #deliver: (flight: SendCommand[]) => Promise<readonly Result<Value>[]>;
+  readonly #lane = new Lane<Parcel<Value>>(UP_LANE);
 
-  constructor(env: Env, conversationId: string) {
-    this.#env = env;
+  /** @param deliver takes a flight to where it goes: one outcome for each send, in their order */
+  constructor(conversationId: string, deliver: (flight: SendCommand[]) => Promise<readonly Result<Value>[]>) {
     this.#conversationId = conversationId;
+    this.#deliver = deliver;
   }
 
-  /** One outcome for each send, in their order. RATE_LIMITED when too many wait; UNAVAILABLE when the room was not reached. */
-  send(sends: SendCommand[]): Promise<Result<StoredMessage>[]> {
+  /** One outcome for each send, in their order. RATE_LIMITED when too many wait; UNAVAILABLE when they did not get there. */
+  send(sends: SendCommand[]): Promise<Result<Value>[]> {
     const outcomes = sends.map(
       (command) =>
-        new Promise<Result<StoredMessage>>((answer) => {
+        new Promise<Result<Value>>((answer) => {
           if (!this.#lane.offer({ command, answer })) {
             answer(err({ name: "RATE_LIMITED", retryAfterMs: UNREACHABLE_RETRY_MS }));
           }
@@ -40,12 +39,12 @@ export class ShardSends {
   async #depart(): Promise<void> {
     for (let flight = this.#lane.depart(); flight !== undefined; flight = this.#lane.depart()) {
       try {
-        const outcomes = await roomOf(this.#env, this.#conversationId).append(flight.map((parcel) => parcel.command));
+        const outcomes = await this.#deliver(flight.map((parcel) => parcel.command));
         this.#lane.land().forEach((parcel, index) => {
           parcel.answer(outcomes[index] ?? err({ name: "INTERNAL" }));
         });
       } catch (error) {
-        log("warn", "a batch of sends did not reach its room", {
+        log("warn", "a batch of sends did not get through", {
           conversationId: this.#conversationId,
           error: describeError(error),
         });

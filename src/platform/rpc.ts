@@ -224,6 +224,8 @@ export interface ShardRpc {
   announce(frame: string): Promise<number>;
   /** Sends of this shard's users, batched upwards; outcomes in order. */
   send(sends: SendCommand[]): Promise<Result<StoredMessage>[]>;
+  /** The same onto the bus, with `UPSTREAM=topic`: an outcome says whether the bus has the send. */
+  produce(sends: SendCommand[]): Promise<Result<undefined>[]>;
   /** From the fan-out consumer; a hole before `fromSeqId` is healed from the log. */
   push(task: { fromSeqId: number; toSeqId: number; messages: StoredMessage[] }): Promise<void>;
   /** A message that readers may have has changed; comes back when they were told. */

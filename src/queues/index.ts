@@ -1,4 +1,5 @@
 /** From a queue's batch to the consumer of its topic. */
+import type { UpstreamSend } from "../bus/upstream.ts";
 import type { FanoutTask, PersistBatch } from "../domain/records.ts";
 import { topicOfQueue } from "../protocol/events.ts";
 import { systemClock } from "../platform/clock.ts";
@@ -12,7 +13,7 @@ import { onFriendEvent } from "./friendEvents.ts";
 import { onMessageEvent } from "./messageEvents.ts";
 import { onNotification } from "./notifications.ts";
 import { persist } from "./persist.ts";
-import { upstream, type UpstreamSend } from "./upstream.ts";
+import { upstream } from "./upstream.ts";
 import { userEventHandler } from "./userEvents.ts";
 
 /**

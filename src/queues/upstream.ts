@@ -3,7 +3,7 @@
  * gives the sequence; the sender's session turns the outcome into `message-ack {status:"sent"}`.
  */
 import { busOf } from "../bus/index.ts";
-import type { SendCommand } from "../domain/commands.ts";
+import type { UpstreamSend } from "../bus/upstream.ts";
 import { newId } from "../platform/ids.ts";
 import { systemClock } from "../platform/clock.ts";
 import { roomOf, sessionOf } from "../platform/stubs.ts";
@@ -15,9 +15,6 @@ import { noteGivingUp } from "./letters.ts";
 import { deadNext, retryDelayS } from "./retry.ts";
 
 const TOPIC = "gochat.messages.upstream";
-
-/** Body of one upstream message. */
-export type UpstreamSend = { conversationId: string; command: SendCommand };
 
 type Send = Message<UpstreamSend>;
 

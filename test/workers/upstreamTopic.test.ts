@@ -1,14 +1,16 @@
 /** `UPSTREAM=topic`: sends that go through the bus, on both sides of it. */
 import { env } from "cloudflare:workers";
 import { afterEach, describe, it, vi } from "vitest";
+import { WORLD_ROOM_ID } from "../../src/domain/records.ts";
 import { SessionHeads } from "../../src/domain/sessionHeads.ts";
 import { ConversationRoom } from "../../src/objects/ConversationRoom.ts";
+import { FanoutShard } from "../../src/objects/FanoutShard.ts";
 import { SessionSends, type Ticket } from "../../src/objects/SessionSends.ts";
 import { UserSession } from "../../src/objects/UserSession.ts";
 import { settingsOf } from "../../src/platform/settings.ts";
 import { err, ok, type Result } from "../../src/protocol/errors.ts";
 import type { Message } from "../../src/protocol/things.ts";
-import type { UpstreamSend } from "../../src/queues/upstream.ts";
+import type { UpstreamSend } from "../../src/bus/upstream.ts";
 import {
   actorOf,
   append,
@@ -116,7 +118,7 @@ describe("the consumer of sends", () => {
 });
 
 /** The sends of one user, with a socket that only puts down what it is sent. */
-function newSends(produce: () => Promise<unknown>) {
+function newSends(produce: () => Promise<unknown>, id = `group_${newUserId()}`) {
   const heard: string[] = [];
   const userId = newUserId();
   const produced: string[][] = [];
@@ -147,7 +149,6 @@ function newSends(produce: () => Promise<unknown>) {
     world: { moveTo: () => 0 },
     refuse: (_socket, fault, _ref, { clientMsgId }) => heard.push(`message-error ${clientMsgId} ${fault.name}`),
   });
-  const id = `group_${newUserId()}`;
   const submit = (clientMsgId: string, ticket: Partial<Ticket> = { socket }): void =>
     sends.submit({ at: Date.now(), ...ticket }, id, text(userId, clientMsgId));
   const land = (...keys: string[]): void =>
@@ -211,6 +212,33 @@ describe("the sender's object", () => {
     await eventually("both are refused", () => heard.length === 2);
     expect(heard).toEqual(["message-error 1 UNAVAILABLE", "message-error 2 UNAVAILABLE"]);
     submit("3");
+    expect(heard.at(-1)).toBe("message-error 3 UNAVAILABLE");
+  });
+
+  it("hands sends into the world to the user's shard, which has the way to the bus", async ({ expect }) => {
+    const through: string[] = [];
+    const viaShard = vi.spyOn(FanoutShard.prototype, "produce").mockImplementation((commands) => {
+      through.push(...commands.map(({ clientMsgId }) => clientMsgId));
+      return Promise.resolve(commands.map(() => ok(undefined)));
+    });
+    const { heard, submit, land, produced } = newSends(() => Promise.resolve(), WORLD_ROOM_ID);
+    submit("1");
+    submit("2");
+    await eventually("both are on the bus", () => heard.length === 2);
+    land("1", "2");
+    expect(heard).toEqual([
+      "message-ack 1 sending",
+      "message-ack 2 sending",
+      "message-ack 1 sent",
+      "message-ack 2 sent",
+    ]);
+    expect([through, produced]).toEqual([["1", "2"], []]);
+
+    viaShard.mockImplementation((commands) =>
+      Promise.resolve(commands.map(() => err({ name: "UNAVAILABLE", retryAfterMs: 1 }))),
+    );
+    submit("3");
+    await eventually("the refusal", () => heard.length === 5);
     expect(heard.at(-1)).toBe("message-error 3 UNAVAILABLE");
   });
 
