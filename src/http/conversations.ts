@@ -191,11 +191,8 @@ export async function whyNotAddable(
   userIds: readonly string[],
 ): Promise<{ refused: Map<string, "USER_NOT_FOUND" | "PERMISSION_DENIED">; known: ReadonlyMap<string, UserRow> }> {
   const { repo } = c.get("services");
-  const [rows, blocked] = await Promise.all([
-    repo.users.byIds(userIds),
-    repo.friends.blockedAmong(c.get("viewer").actor.userId, userIds),
-  ]);
-  const known = new Map(rows.map((row) => [row.userId, row]));
+  const { accounts, blocked } = await repo.friends.accountsAmong(c.get("viewer").actor.userId, userIds);
+  const known = new Map(accounts.map((row) => [row.userId, row]));
   const refused = new Map<string, "USER_NOT_FOUND" | "PERMISSION_DENIED">();
   for (const userId of userIds) {
     const user = known.get(userId);

@@ -2,12 +2,19 @@
 import { and, asc, eq, gt, inArray, or, sql } from "drizzle-orm";
 import { ok } from "../protocol/errors.ts";
 import { decodeCursor, pageOf } from "./cursor.ts";
-import type { Database } from "./database.ts";
+import type { Builders, Database } from "./database.ts";
 import { isPair } from "./friendRows.ts";
 import type { FriendRepo } from "./types.ts";
 import { toUserRow } from "./users.ts";
 
-type Reads = "friends" | "areFriends" | "firstFriendIds" | "friendIds" | "friendsAmong" | "blockedAmong";
+type Reads =
+  | "friends"
+  | "areFriends"
+  | "firstFriendIds"
+  | "friendIds"
+  | "friendsAmong"
+  | "blockedAmong"
+  | "accountsAmong";
 
 /** The part of the repository that only reads. */
 export function friendReads(database: Database): Pick<FriendRepo, Reads> {
@@ -88,19 +95,40 @@ export function friendReads(database: Database): Pick<FriendRepo, Reads> {
       if (otherIds.length === 0) {
         return [];
       }
-      const others = dialect.list(otherIds);
-      const rows = await database.query((db) =>
+      return blockedIn(await database.query((db) => betweenOf(db, userId, otherIds)), userId);
+    },
+
+    async accountsAmong(userId, otherIds) {
+      if (otherIds.length === 0) {
+        return { accounts: [], blocked: [] };
+      }
+      const [rows, between] = await database.queries((db) => [
         db
           .select()
-          .from(blocks)
-          .where(
-            or(
-              and(eq(blocks.userId, userId), inArray(blocks.blockedUserId, others)),
-              and(eq(blocks.blockedUserId, userId), inArray(blocks.userId, others)),
-            ),
-          ),
-      );
-      return [...new Set(rows.map((row) => (row.userId === userId ? row.blockedUserId : row.userId)))];
+          .from(users)
+          .where(inArray(users.userId, dialect.list(otherIds))),
+        betweenOf(db, userId, otherIds),
+      ]);
+      return { accounts: rows.map(toUserRow), blocked: blockedIn(between, userId) };
     },
   };
+
+  /** Blocks between the user and any of the others, whoever made them. */
+  function betweenOf(db: Builders, userId: string, otherIds: readonly string[]) {
+    const others = dialect.list(otherIds);
+    return db
+      .select()
+      .from(blocks)
+      .where(
+        or(
+          and(eq(blocks.userId, userId), inArray(blocks.blockedUserId, others)),
+          and(eq(blocks.blockedUserId, userId), inArray(blocks.userId, others)),
+        ),
+      );
+  }
+}
+
+/** The others, each once. */
+function blockedIn(between: readonly { userId: string; blockedUserId: string }[], userId: string): string[] {
+  return [...new Set(between.map((row) => (row.userId === userId ? row.blockedUserId : row.userId)))];
 }

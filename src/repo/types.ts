@@ -153,6 +153,8 @@ export interface FriendRepo {
   friendsAmong(userId: string, otherIds: readonly string[]): Promise<string[]>;
   /** Of `otherIds`, those who may not be brought together with `userId` because one has blocked the other. */
   blockedAmong(userId: string, otherIds: readonly string[]): Promise<string[]>;
+  /** The same together with the accounts of `otherIds`, those that exist, in one trip. */
+  accountsAmong(userId: string, otherIds: readonly string[]): Promise<{ accounts: UserRow[]; blocked: string[] }>;
   /** Ends a friendship, with event `friend.removed`; `false` when there was none. */
   remove(userId: string, friendId: string, eventId: string, now: number): Promise<boolean>;
 }

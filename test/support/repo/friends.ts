@@ -224,6 +224,9 @@ export function friendCases({ repo, sql }: RepoUnderTest): void {
       expect(await ask(b, a)).toMatchObject({ ok: false, fault: { name: "PERMISSION_DENIED" } });
       expect(await repo.friends.blockedAmong(a.userId, [b.userId, "nobody"])).toEqual([b.userId]);
       expect(await repo.friends.blockedAmong(b.userId, [a.userId])).toEqual([a.userId]);
+      const { accounts, blocked } = await repo.friends.accountsAmong(b.userId, [a.userId, "nobody"]);
+      expect([accounts.map(({ userId }) => userId), blocked]).toEqual([[a.userId], [a.userId]]);
+      expect(await repo.friends.accountsAmong(b.userId, [])).toEqual({ accounts: [], blocked: [] });
       // Once the block is gone, asking again makes the request appear.
       await unblock(b, a);
       expect(await ask(a, b, NOW + 5)).toMatchObject({ ok: true, value: { kind: "existing" } });
