@@ -2,9 +2,10 @@
 import { env } from "cloudflare:workers";
 import { evictDurableObject, runDurableObjectAlarm } from "cloudflare:test";
 import { afterEach, beforeEach, describe, it, vi } from "vitest";
+import { TOPIC_NAMES } from "../../src/protocol/events.ts";
 import { metricsOf } from "../../src/platform/stubs.ts";
 import type { PersistBatch } from "../../src/domain/records.ts";
-import { append, deliver, eventually, HeldBus, newDirect, newUserId, text } from "./support/harness.ts";
+import { append, deliver, envWith, eventually, HeldBus, KAFKA, newDirect, newUserId, text } from "./support/harness.ts";
 import { register, request } from "./support/http.ts";
 import { connect } from "./support/socket.ts";
 
@@ -19,8 +20,8 @@ afterEach(() => {
 });
 
 /** The samples of a scrape. */
-async function scrape(): Promise<Map<string, number>> {
-  const { response, text: body } = await request("GET", "/metrics", { headers: KEY });
+async function scrape(own?: Env): Promise<Map<string, number>> {
+  const { response, text: body } = await request("GET", "/metrics", { headers: KEY, env: own });
   if (response.status !== 200) {
     throw new Error(`no metrics: ${response.status}`);
   }
@@ -96,6 +97,15 @@ describe("a scrape", () => {
     expect(reads(late)).toBeGreaterThan(reads(before));
     await env.ROOMS.getByName(id).persisted(1, 2, []);
     expect((await scrape()).get("gochat_outbox_lag_messages")).toBe(0);
+  });
+
+  it("leaves the lag of consumers to the bridge, which knows it, with BUS=kafka", async ({ expect }) => {
+    const lags = (samples: Map<string, number>): string[] =>
+      [...samples.keys()].filter((sample) => sample.startsWith("kafka_consumer_lag_sum"));
+    expect(lags(await scrape())).toHaveLength(TOPIC_NAMES.length);
+    const withKafka = await scrape(envWith(KAFKA));
+    expect(lags(withKafka)).toEqual([]);
+    expect(withKafka.has("gochat_outbox_lag_messages")).toBe(true);
   });
 
   it("is for the admin key; without one only for the machine of npm start", async ({ expect }) => {

@@ -1,5 +1,4 @@
 /** `UPSTREAM=topic`: sends that go through the bus, on both sides of it. */
-import { env } from "cloudflare:workers";
 import { afterEach, describe, it, vi } from "vitest";
 import { WORLD_ROOM_ID } from "../../src/domain/records.ts";
 import { SessionHeads } from "../../src/domain/sessionHeads.ts";
@@ -15,7 +14,9 @@ import {
   actorOf,
   append,
   deliver,
+  envWith,
   eventually,
+  KAFKA,
   must,
   newDirect,
   newGroup,
@@ -26,15 +27,7 @@ import {
 import { connect } from "./support/socket.ts";
 
 const UPSTREAM = "gochat.messages.upstream";
-const TOPIC_ENV = {
-  ...env,
-  BUS: "kafka",
-  UPSTREAM: "topic",
-  UPSTASH_KAFKA_REST_URL: "http://127.0.0.1:1",
-  UPSTASH_KAFKA_REST_USERNAME: "u",
-  UPSTASH_KAFKA_REST_PASSWORD: "p",
-  BRIDGE_SECRET: "a-secret-of-the-bridge",
-} as Env;
+const TOPIC_ENV = envWith({ ...KAFKA, UPSTREAM: "topic" });
 
 afterEach(() => {
   resetClock();

@@ -30,6 +30,15 @@ export function nameOf(result: Result<unknown> | undefined): string {
   return result === undefined ? "nothing" : result.ok ? "ok" : result.fault.name;
 }
 
+/** Settings of a bus that nobody asks in a test; a request to it fails at once. */
+export const KAFKA = {
+  BUS: "kafka",
+  UPSTASH_KAFKA_REST_URL: "http://127.0.0.1:1",
+  UPSTASH_KAFKA_REST_USERNAME: "u",
+  UPSTASH_KAFKA_REST_PASSWORD: "p",
+  BRIDGE_SECRET: "a-secret-of-the-bridge",
+} as const;
+
 /** The tests' bindings with some of them replaced: a binding that a test has made answers what the test calls, and no more. */
 export function envWith(bindings: Readonly<Record<string, unknown>>): Env {
   return { ...env, ...bindings };
