@@ -66,8 +66,10 @@ function sendsAreAnswered(sim: Sim): void {
     const where = (): string => `${device} ${key} is ${outcome}, stored at ${stored?.seqId ?? "no place"}`;
     check(outcome !== "open", "every send is answered", where);
     check(outcome !== "accepted" || stored !== undefined, "what is accepted is in the log once", where);
-    // A copy of a refused frame, late on its way, may come when its sender is a member again, or no longer muted.
-    const moved = (truth.members.get(userId)?.changes ?? 0) > 0 || truth.muted.has(userId);
+    // A copy of a refused frame, late on its way, may come when its sender is a member again, or no longer muted, or when whom it
+    // mentions has become a member.
+    const concerned = [userId, ...(row.data.mentions ?? [])];
+    const moved = truth.muted.has(userId) || concerned.some((one) => (truth.members.get(one)?.changes ?? 0) > 0);
     check(outcome !== "failed" || stored === undefined || moved, "what is refused is not in the log", where);
   }
 }
