@@ -7,13 +7,7 @@ import { join } from "node:path";
 import { afterAll, afterEach, describe, it } from "vitest";
 import { workerdsOf } from "../../scripts/start/leftover.ts";
 import { identify, isRunning } from "../../scripts/start/processes.ts";
-import {
-  freePort,
-  launchServer,
-  type ServerOptions,
-  startServer,
-  type TestServer,
-} from "../support/server.ts";
+import { freePort, launchServer, type ServerOptions, startServer, type TestServer } from "../support/server.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 /** DESIGN section 8. */
