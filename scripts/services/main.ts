@@ -1,7 +1,7 @@
 /**
  * `npm run test:services`: on a real Kafka, MariaDB and Redis, which this starts and ends, first the tests of test/services, then
- * a short fault run, then the suites that `npm test` runs on the embedded engines, end to end and chaos. A project's name behind
- * `--` runs that part alone (services, engineFaults, engines). What else stands there goes to vitest: `npm run test:services -- cache`
+ * a short fault run, then the suites that `npm test` runs on the embedded engines, end to end and chaos. Names of projects behind
+ * `--` run those parts alone (services, engineFaults, engines). What else stands there goes to vitest: `npm run test:services -- cache`
  * runs the files with that in their name.
  *
  * `npm run test:services -- faults` is the long fault run on these servers; test/chaos/engines.ts has its options.
@@ -65,10 +65,10 @@ async function run(): Promise<number> {
 }
 
 async function test({ env }: Services): Promise<number> {
-  const part = PROJECTS.filter((project) => project === args[0]);
-  const files = part.length > 0 ? args.slice(1) : args;
+  const parts = PROJECTS.filter((project) => args.includes(project));
+  const files = args.filter((arg) => !parts.includes(arg));
   const outcomes = [];
-  for (const project of part.length > 0 ? part : PROJECTS) {
+  for (const project of parts.length > 0 ? parts : PROJECTS) {
     if (!interrupted) {
       outcomes.push(await runProject(project, { args: ["--passWithNoTests", ...files], env }));
     }

@@ -155,6 +155,19 @@ describe("sending", () => {
     expect(again.state.get()).toBe("failed");
   });
 
+  test("a refused one that has arrived nevertheless is sent after all", async ({ expect }) => {
+    const { server, chat } = await online();
+    const sent = chat.conversation(ROOM).send("twice on its way");
+    const { clientMsgId } = sent;
+    const error = { code: 1003, name: "PERMISSION_DENIED", message: "Not allowed.", requestId: "r1", retry: "never" };
+    server.socket.says({ type: "message-error", data: { clientMsgId, conversationId: ROOM, error } });
+    await expect(sent.accepted).rejects.toMatchObject({ name: "PERMISSION_DENIED" });
+    server.socket.says(ackOf(clientMsgId, 1));
+    expect([sent.state.get(), sent.error]).toEqual(["sent", undefined]);
+    expect(await sent.accepted).toMatchObject({ seqId: 1 });
+    expect(sent.retry()).toBe(sent);
+  });
+
   test("close waits for what is on its way", async ({ expect }) => {
     const { server, chat, clock } = await online();
     const { clientMsgId } = chat.conversation(ROOM).send("last words");

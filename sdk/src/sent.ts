@@ -36,7 +36,10 @@ export class Sent {
     return this.#outcome instanceof ChatError ? this.#outcome : undefined;
   }
 
-  /** Resolves when the message is durable and has its place; rejects with a `ChatError` when it never will. */
+  /**
+   * Resolves when the message is durable and has its place; rejects with a `ChatError` when the send failed. Should an earlier copy of
+   * it turn out to have arrived nevertheless, `state` becomes `sent`, and a promise that is taken then resolves.
+   */
   get accepted(): Promise<Accepted> {
     // Made when somebody asks: most sends of a busy bot are never awaited.
     if (this.#accepted === undefined) {
@@ -66,6 +69,15 @@ export class Sent {
       this.#outcome = outcome;
       this.#settle();
       this.#state.set(outcome instanceof ChatError ? "failed" : "sent");
+    }
+  }
+
+  /** For the client only: it had failed, and is in the conversation nevertheless. */
+  arrived(outcome: Accepted): void {
+    if (this.#outcome instanceof ChatError) {
+      this.#outcome = outcome;
+      this.#accepted = undefined;
+      this.#state.set("sent");
     }
   }
 

@@ -4,8 +4,8 @@ import type { ChatError } from "./errors.ts";
 import type { SendData } from "./protocol.ts";
 import { Sent, type Accepted } from "./sent.ts";
 
-/** Handles that still wait to hear of SQL: a reader of `state` may be one of the last so many sends. */
-const UNSTORED_LIMIT = 1_000;
+/** Handles that still wait to hear of SQL, or have failed: a reader of `state` may be one of the last so many sends. */
+const KEPT_LIMIT = 1_000;
 const PREFIX_BYTES = 12;
 
 export type SentBookPorts = {
@@ -20,7 +20,7 @@ export class SentBook {
   readonly #ports: SentBookPorts;
   readonly #open = new Map<string, Open>();
   readonly #unstored = new Map<string, Sent>();
-  readonly #failed = new WeakMap<Sent, SendData>();
+  readonly #failed = new Map<string, Sent>();
   /** Random once, counted then: unique for ever, and cheap for senders of thousands a second. */
   readonly #prefix = randomText(PREFIX_BYTES);
   #count = 0;
@@ -42,7 +42,7 @@ export class SentBook {
     }
     const sent = new Sent(data.clientMsgId, data.conversationId, {
       cancel: (clientMsgId) => this.#ports.cancel(clientMsgId),
-      retry: (failed) => this.#retry(failed),
+      retry: (failed) => this.#retry(failed, data),
     });
     this.#open.set(data.clientMsgId, { sent, data });
     this.#ports.send({ data, createdAt: this.#ports.now() });
@@ -50,27 +50,27 @@ export class SentBook {
   }
 
   accepted(event: { clientMsgId: string } & Accepted): void {
-    const open = this.#open.get(event.clientMsgId);
-    if (open === undefined) {
+    const { clientMsgId, messageId, seqId, createdAt } = event;
+    const open = this.#open.get(clientMsgId);
+    const sent = open?.sent ?? this.#failed.get(clientMsgId);
+    if (sent === undefined) {
       return; // Sent by an earlier life of this client.
     }
-    const { messageId, seqId, createdAt } = event;
-    this.#open.delete(event.clientMsgId);
-    open.sent.decide({ messageId, seqId, createdAt });
-    this.#unstored.set(event.clientMsgId, open.sent);
-    if (this.#unstored.size > UNSTORED_LIMIT) {
-      for (const oldest of this.#unstored.keys()) {
-        this.#unstored.delete(oldest);
-        break;
-      }
+    if (open === undefined) {
+      sent.arrived({ messageId, seqId, createdAt });
+    } else {
+      sent.decide({ messageId, seqId, createdAt });
     }
+    this.#open.delete(clientMsgId);
+    this.#failed.delete(clientMsgId);
+    keep(this.#unstored, sent);
   }
 
   failed(clientMsgId: string, error: ChatError): void {
     const open = this.#open.get(clientMsgId);
     if (open !== undefined) {
       this.#open.delete(clientMsgId);
-      this.#failed.set(open.sent, open.data);
+      keep(this.#failed, open.sent);
       open.sent.decide(error);
     }
   }
@@ -80,14 +80,19 @@ export class SentBook {
     this.#unstored.delete(clientMsgId);
   }
 
-  #retry(failed: Sent): Sent {
-    const data = this.#failed.get(failed);
-    if (data === undefined) {
-      return failed;
-    }
+  #retry(failed: Sent, data: SendData): Sent {
     // An expired key may not be recognised any more, a refused one stands for something else: those begin anew.
     const anew = failed.error?.name === "EXPIRED" || failed.error?.name === "DUPLICATE_MESSAGE";
     return this.take(anew ? { ...data, clientMsgId: this.newId() } : data);
+  }
+}
+
+/** The newest so many, by key. */
+function keep(kept: Map<string, Sent>, sent: Sent): void {
+  kept.set(sent.clientMsgId, sent);
+  if (kept.size > KEPT_LIMIT) {
+    const [oldest = ""] = kept.keys();
+    kept.delete(oldest);
   }
 }
 

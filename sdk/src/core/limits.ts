@@ -9,6 +9,9 @@ export const PENDING_LIMIT = 1_000;
 /** Resends after errors that say `same`: a poison message must not block its conversation for six days. */
 export const SAME_ERROR_TRIES = 5;
 
+/** Failed sends that would still be recognised, should they turn out to have been taken. */
+export const FAILED_KEPT = 256;
+
 /** A push may overtake the ack of an own send on another flight: wait this long before asking for the range. */
 export const GAP_GRACE_MS = 150;
 /** Messages held back behind a gap, a conversation; beyond it they are dropped and read from the history again. */

@@ -238,6 +238,45 @@ describe("bounds", () => {
     expect(client.sent()).toEqual(["a", "b"]);
   });
 
+  test("a failed one that has arrived nevertheless is accepted, once, by ack, push or sync", ({ expect }) => {
+    const client = new Harness().online(syncedItem([1]));
+    for (const key of ["a", "b", "c"]) {
+      client.send(key);
+      client.refuse(key, { name: "PERMISSION_DENIED", retry: "never" });
+    }
+    expect(client.of("failed")).toHaveLength(3);
+    client.ack("a", 2);
+    client.receive({ type: "new-message", data: { message: message(3, { senderId: ME, clientMsgId: "b" }) } });
+    client.do(
+      client.core.historyLoaded(ROOM, 1, [message(2), message(3), message(4, { clientMsgId: "c" })], client.now),
+    );
+    const accepted = [
+      { clientMsgId: "a", seqId: 2 },
+      { clientMsgId: "b", seqId: 3 },
+      { clientMsgId: "c", seqId: 4 },
+    ];
+    expect(client.of("accepted")).toMatchObject(accepted);
+    client.ack("a", 2);
+    client.ack("c", 4);
+    expect(client.of("accepted")).toHaveLength(3);
+  });
+
+  test("a failed one stays failed when the key comes from elsewhere, and begins anew when it is sent again", ({
+    expect,
+  }) => {
+    const client = new Harness().online(syncedItem([1]));
+    client.send("a");
+    client.refuse("a", { name: "PERMISSION_DENIED", retry: "never" });
+    client.receive({
+      type: "new-message",
+      data: { message: message(1, { conversationId: WORLD, clientMsgId: "a" }) },
+    });
+    expect(client.of("accepted")).toEqual([]);
+    client.send("a");
+    client.ack("a", 2);
+    expect(client.of("accepted")).toMatchObject([{ clientMsgId: "a", seqId: 2 }]);
+  });
+
   test("rows of a store are sent by the next life, and leave it when they are accepted", ({ expect }) => {
     const rows = new Map<string, unknown>();
     const first = new Harness({

@@ -1,9 +1,9 @@
 /** Own messages: out of the outbox when there is a connection, into the timeline when they are acknowledged. */
 import type { Effects } from "./effects.ts";
-import { ACK_TIMEOUT_MS, PENDING_MAX_AGE_MS } from "./limits.ts";
+import { ACK_TIMEOUT_MS, FAILED_KEPT, PENDING_MAX_AGE_MS } from "./limits.ts";
 import type { Outbox } from "./outbox.ts";
 import type { Timelines } from "./timelines.ts";
-import type { LocalErrorName, Message, PendingRow, SendError, ServerFrameOf, WireError } from "./types.ts";
+import type { ClientEvent, LocalErrorName, Message, PendingRow, SendError, ServerFrameOf, WireError } from "./types.ts";
 
 export class Sends {
   readonly #outbox: Outbox;
@@ -11,6 +11,11 @@ export class Sends {
   readonly #out: Effects;
   /** Undefined while sends have to wait. */
   #userId: string | undefined;
+  /**
+   * Conversations of failed sends, by key. An earlier copy of a send that was refused, cancelled or given up may have been on its way
+   * then: the conversation decides what is true.
+   */
+  readonly #failed = new Map<string, string>();
   /** The moment of the flush under way, for `#frame`, which is made once and not per flush. */
   #now = 0;
   readonly #frame = (row: PendingRow): void => {
@@ -25,6 +30,7 @@ export class Sends {
   }
 
   add(row: PendingRow, now: number): void {
+    this.#failed.delete(row.data.clientMsgId);
     if (!this.#outbox.add(row)) {
       this.#fail(row, localError("PENDING_FULL", "Too many messages wait to be sent."));
       return;
@@ -78,19 +84,14 @@ export class Sends {
       return;
     }
     const row = this.#outbox.accepted(clientMsgId);
+    const accepted = { clientMsgId, conversationId, messageId, seqId, createdAt: createdAt ?? now };
     if (row === undefined) {
       // Acknowledged before, or by an earlier life of this client: the sequence exists all the same.
+      this.#arrived(accepted);
       this.#timelines.exists(conversationId, seqId, now);
       return;
     }
-    this.#out.emit({
-      type: "accepted",
-      clientMsgId,
-      conversationId,
-      messageId,
-      seqId,
-      createdAt: createdAt ?? now,
-    });
+    this.#out.emit({ type: "accepted", ...accepted });
     if (row.data.replyTo !== undefined || createdAt === undefined || this.#userId === undefined) {
       // The quoted preview is the server's: read it back instead of guessing it.
       this.#timelines.exists(conversationId, seqId, now);
@@ -130,14 +131,16 @@ export class Sends {
   /** A message that came another way than by an ack may be one of those that wait for theirs. */
   settle(message: Message, now: number): void {
     const { clientMsgId, conversationId, messageId, seqId, createdAt } = message;
-    if (clientMsgId === undefined || this.#outbox.count === 0) {
+    if (clientMsgId === undefined || (this.#outbox.count === 0 && this.#failed.size === 0)) {
       return;
     }
+    const accepted = { clientMsgId, conversationId, messageId, seqId, createdAt };
     if (this.#outbox.get(clientMsgId)?.data.conversationId !== conversationId) {
+      this.#arrived(accepted);
       return;
     }
     this.#outbox.accepted(clientMsgId);
-    this.#out.emit({ type: "accepted", clientMsgId, conversationId, messageId, seqId, createdAt });
+    this.#out.emit({ type: "accepted", ...accepted });
     this.#flush(conversationId, now);
   }
 
@@ -148,8 +151,22 @@ export class Sends {
     }
   }
 
+  /** A send that has failed is in the conversation nevertheless. */
+  #arrived(accepted: Omit<Extract<ClientEvent, { type: "accepted" }>, "type">): void {
+    const { clientMsgId, conversationId } = accepted;
+    if (this.#failed.get(clientMsgId) === conversationId) {
+      this.#failed.delete(clientMsgId);
+      this.#out.emit({ type: "accepted", ...accepted });
+    }
+  }
+
   #fail(row: PendingRow, error: SendError): void {
     const { clientMsgId, conversationId } = row.data;
+    this.#failed.set(clientMsgId, conversationId);
+    if (this.#failed.size > FAILED_KEPT) {
+      const [oldest = ""] = this.#failed.keys();
+      this.#failed.delete(oldest);
+    }
     this.#out.emit({ type: "failed", clientMsgId, conversationId, error });
   }
 }
