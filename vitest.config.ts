@@ -1,12 +1,29 @@
 import { join } from "node:path";
 import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-plugin";
-import { defineConfig } from "vitest/config";
+import { defineConfig, type TestProjectInlineConfiguration } from "vitest/config";
 
 const ROOT = import.meta.dirname;
 const MINUTE_MS = 60_000;
 
 /** 32 bytes of text, for tests only: `npm start` makes its own key, and a deployed Worker has none until it is told one. */
 const TEST_KEY = Buffer.from("a-key-for-tests-and-nothing-else").toString("base64url");
+
+/** About starting, hostile bytes and the terminal: what they are about mostly ends before any engine is asked. */
+const BEFORE_ENGINES = "test/e2e/{start,hostile*,terminalChat}.test.ts";
+
+/** A project whose servers run on the engines that `npm run test:services` has started. */
+function onEngines(name: string, files: { include: string[]; exclude?: string[] }): TestProjectInlineConfiguration {
+  return {
+    test: {
+      name,
+      ...files,
+      env: { GOCHAT_TEST_ENGINES: "on" },
+      fileParallelism: false,
+      testTimeout: 10 * MINUTE_MS,
+      hookTimeout: MINUTE_MS,
+    },
+  };
+}
 
 export default defineConfig({
   test: {
@@ -87,18 +104,12 @@ export default defineConfig({
           hookTimeout: MINUTE_MS,
         },
       },
-      {
-        test: {
-          // The suites of e2e and chaos once more, on MySQL and Redis: `npm run test:services` starts them. `wrangler` has its own engines.
-          name: "engines",
-          include: ["test/{e2e,chaos}/**/*.test.ts"],
-          exclude: ["test/e2e/{deploy,dev}.test.ts"],
-          env: { GOCHAT_TEST_ENGINES: "on" },
-          fileParallelism: false,
-          testTimeout: 10 * MINUTE_MS,
-          hookTimeout: MINUTE_MS,
-        },
-      },
+      // The suites of e2e and chaos once more, on Kafka, MySQL and Redis: `npm run test:services` starts them. `wrangler` has its own engines.
+      onEngines("engines", {
+        include: ["test/{e2e,chaos}/**/*.test.ts"],
+        exclude: ["test/e2e/{deploy,dev}.test.ts", BEFORE_ENGINES],
+      }),
+      onEngines("engineStarts", { include: [BEFORE_ENGINES] }),
     ],
   },
 });
