@@ -8,8 +8,11 @@ const MINUTE_MS = 60_000;
 /** 32 bytes of text, for tests only: `npm start` makes its own key, and a deployed Worker has none until it is told one. */
 const TEST_KEY = Buffer.from("a-key-for-tests-and-nothing-else").toString("base64url");
 
-/** About starting, hostile bytes and the terminal: what they are about mostly ends before any engine is asked. */
-const BEFORE_ENGINES = "test/e2e/{start,hostile*,terminalChat}.test.ts";
+/**
+ * Files of e2e to which the engines matter least: about starting, hostile bytes and the terminal, which mostly end before any engine is
+ * asked, and about the switch that makes a dependency fail, for which `services` has real outages.
+ */
+const REST = "test/e2e/{start,hostile*,terminalChat,faults}.test.ts";
 
 /** A project whose servers run on the engines that `npm run test:services` has started. */
 function onEngines(name: string, files: { include: string[]; exclude?: string[] }): TestProjectInlineConfiguration {
@@ -107,9 +110,9 @@ export default defineConfig({
       // The suites of e2e and chaos once more, on Kafka, MySQL and Redis: `npm run test:services` starts them. `wrangler` has its own engines.
       onEngines("engines", {
         include: ["test/{e2e,chaos}/**/*.test.ts"],
-        exclude: ["test/e2e/{deploy,dev}.test.ts", BEFORE_ENGINES],
+        exclude: ["test/e2e/{deploy,dev}.test.ts", REST],
       }),
-      onEngines("engineStarts", { include: [BEFORE_ENGINES] }),
+      onEngines("engineRest", { include: [REST] }),
     ],
   },
 });

@@ -1,7 +1,7 @@
 /**
  * `npm run test:services`: on a real Kafka, MariaDB and Redis, which this starts and ends, first the tests of test/services, then
  * a short fault run, then the suites that `npm test` runs on the embedded engines, end to end and chaos. Names of projects behind
- * `--` run those parts alone (services, engineFaults, engines, engineStarts). What else stands there goes to vitest: `npm run test:services -- cache`
+ * `--` run those parts alone (services, engineFaults, engines, engineRest). What else stands there goes to vitest: `npm run test:services -- cache`
  * runs the files with that in their name.
  *
  * `npm run test:services -- faults` is the long fault run on these servers; test/chaos/engines.ts has its options.
@@ -13,7 +13,7 @@ import { missingForServices, startServices, type Services } from "./index.ts";
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 /** Of vitest.config.ts, cheapest first. */
-const PROJECTS = ["services", "engineFaults", "engines", "engineStarts"];
+const PROJECTS = ["services", "engineFaults", "engines", "engineRest"];
 const FAULT_RUN = "test/chaos/engines.ts";
 /** node:sqlite says at each start that it is new. */
 const NO_WARNING = "--disable-warning=ExperimentalWarning";
