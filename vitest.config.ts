@@ -21,6 +21,7 @@ function onEngines(name: string, files: { include: string[]; exclude?: string[] 
       name,
       ...files,
       env: { GOCHAT_TEST_ENGINES: "on" },
+      globalSetup: ["test/services/support/statementLog.ts"],
       fileParallelism: false,
       testTimeout: 10 * MINUTE_MS,
       hookTimeout: MINUTE_MS,

@@ -6,7 +6,7 @@ import { repositoriesOn } from "../../src/repo/repositories.ts";
 import { repoCases } from "../support/repo/all.ts";
 import type { RepoUnderTest } from "../support/repo/underTest.ts";
 import { ownMysql } from "./support/mysql.ts";
-import { kindsOf, shardReport } from "./support/shards.ts";
+import { kindsOf, SCATTERED, shardReport, unexplained } from "./support/shards.ts";
 
 const { primary, replica, dispose } = await ownMysql();
 afterAll(dispose);
@@ -21,25 +21,12 @@ const mysql: RepoUnderTest = {
 
 repoCases(mysql);
 
-/** Statements that every shard is asked for, and why there is no better way. None that a send, a history page or a persisted batch waits for. */
-const SCATTERED: readonly { readonly begins: RegExp; readonly because: string }[] = [
-  {
-    begins: /^SELECT c\.conversation_id AS id, k\.pinned AS pinned, c\.last_activity_at AS activity\b/,
-    because: "a user's conversations are in all shards; this finds a page's ids, what is shown of them is asked by id",
-  },
-  {
-    begins: /^select `conversation_id` from `conversation_members` where \(`conversation_members`\.`user_id` = /,
-    because: "the same ids, without the order, for a client that was away",
-  },
-];
-
 describe("what the cases above have sent", () => {
   const report = () => shardReport([...primary.statements, ...replica.statements]);
 
   it("names its shards, but for the list of a user's conversations", ({ expect }) => {
     const { scattered, mixed, counts } = report();
-    const unknown = scattered.filter((statement) => !SCATTERED.some(({ begins }) => begins.test(statement)));
-    expect(unknown).toEqual([]);
+    expect(unexplained(scattered)).toEqual([]);
     expect(mixed).toEqual([]);
     for (const table of ["messages", "message_edits", "message_reactions", "conversations", "user_read_pointers"]) {
       expect(counts.get(table), table).toBeGreaterThan(2);

@@ -10,6 +10,9 @@ export type SqlRow = Readonly<Record<string, unknown>>;
 /** How long a writer waits for the server, which writes to the same file. */
 const BUSY_MS = 5_000;
 
+/** Ends statements that no server of ours sends: they need not be good ones. */
+export const NOT_THE_SERVERS = "/* from a test */";
+
 /**
  * What a statement that both engines understand answers.
  * @returns undefined when D1 was caught in the middle of a write: ask again
@@ -17,13 +20,13 @@ const BUSY_MS = 5_000;
 export async function readSql(server: TestServer, statement: string): Promise<SqlRow[] | undefined> {
   return server.engines === undefined
     ? readCopy(server.dataDir, statement)
-    : (await server.engines.sql.execute(statement)).rows;
+    : (await server.engines.sql.execute(`${statement} ${NOT_THE_SERVERS}`)).rows;
 }
 
 /** Changes rows behind the server's back. */
 export async function writeSql(server: TestServer, statement: string, ...values: (string | number)[]): Promise<void> {
   if (server.engines !== undefined) {
-    await server.engines.sql.execute(statement, values);
+    await server.engines.sql.execute(`${statement} ${NOT_THE_SERVERS}`, values);
     return;
   }
   const [file] = filesOf(server.dataDir).filter((name) => name.endsWith(".sqlite"));
