@@ -186,7 +186,7 @@ export class DeviceNode {
             if (page === undefined) {
               failed();
             } else if (Array.isArray(page)) {
-              this.#sim.ledger.page(this, page);
+              this.#sim.ledger.readers.page(this, page);
               this.#run(this.core.historyLoaded(conversationId, after, page, kernel.ms));
             } else {
               this.#run(this.core.historyFailed(conversationId, toWireError(page, "r"), kernel.ms));

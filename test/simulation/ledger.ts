@@ -8,11 +8,11 @@ import type { Counters } from "../../src/domain/ports.ts";
 import { WORLD_ROOM_ID, type MemberState, type StoredMessage } from "../../src/domain/records.ts";
 import type { Result } from "../../src/protocol/errors.ts";
 import type { ServerFrame } from "../../src/protocol/frames.ts";
-import type { Message } from "../../src/protocol/things.ts";
 import type { DeviceNode } from "./deviceNode.ts";
 import { ChangeLedger, ReceiptLedger } from "./changeLedger.ts";
-import { check, fail } from "./check.ts";
+import { check } from "./check.ts";
 import type { Commit } from "./memoryStore.ts";
+import { ReaderLedger } from "./readerLedger.ts";
 import type { RoomNode } from "./roomNode.ts";
 import type { Sim } from "./sim.ts";
 import { Truth, type Submission } from "./truth.ts";
@@ -31,6 +31,7 @@ export class Ledger {
   readonly excused = new Set<string>();
   readonly changes: ChangeLedger;
   readonly receipts: ReceiptLedger;
+  readonly readers: ReaderLedger;
   acks = 0;
   failures = 0;
 
@@ -38,6 +39,7 @@ export class Ledger {
     this.#sim = sim;
     this.changes = new ChangeLedger(sim);
     this.receipts = new ReceiptLedger(sim);
+    this.readers = new ReaderLedger(sim);
   }
 
   truth(id: string): Truth {
@@ -111,9 +113,6 @@ export class Ledger {
     }
     this.#sim.kernel.mix(truth.head);
   }
-
-  /** A crash: counters in memory went with it, durable ones stay. */
-  forgotten(_id: string): void {}
 
   #stored(truth: Truth, message: StoredMessage): void {
     const { seqId, messageId, senderId, clientMsgId } = message;
@@ -236,24 +235,7 @@ export class Ledger {
     }
   }
 
-  // ---- readers
-
-  /** A delivery leaves a room for a member. */
-  leaves(userId: string, messages: readonly StoredMessage[]): void {
-    for (const message of messages) {
-      this.#onItsWay(userId, message, "leaves for");
-      if (this.truth(message.conversationId).rows[message.seqId - 1]?.content !== message.content) {
-        fail("what leaves a room is as it is now", `${userId}: ${message.conversationId} seq ${message.seqId}`);
-      }
-    }
-  }
-
-  /** Messages reach a user's object, whichever way. */
-  arrives(userId: string, messages: readonly StoredMessage[]): void {
-    for (const message of messages) {
-      this.#onItsWay(userId, message, "reaches");
-    }
-  }
+  // ---- devices
 
   frame(device: DeviceNode, frame: ServerFrame): void {
     if (frame.type === "message-ack" && frame.data.messageId !== undefined && frame.data.seqId !== undefined) {
@@ -272,22 +254,13 @@ export class Ledger {
     }
   }
 
-  /** A page of history reached a device. */
-  page(device: DeviceNode, messages: readonly Message[]): void {
-    for (const message of messages) {
-      if (!this.#exists(message)) {
-        fail("what is delivered exists", `history of ${device.name}: ${message.conversationId} seq ${message.seqId}`);
-      }
-    }
-  }
-
   event(device: DeviceNode, event: ClientEvent): void {
     switch (event.type) {
       case "message":
         if (event.live && (this.truth(event.conversationId).reactions.get(event.message.seqId)?.size ?? 0) > 0) {
           device.bare.add(`${event.conversationId} ${event.message.seqId}`);
         }
-        return this.#emitted(device, event.conversationId, event.message);
+        return this.readers.emitted(device, event.conversationId, event.message);
       case "accepted": {
         const submission = this.submissions.get(event.clientMsgId);
         const where = (): string => `${device.name} ${event.clientMsgId}`;
@@ -339,63 +312,6 @@ export class Ledger {
       case "item":
       case "removed":
       case "synced":
-    }
-  }
-
-  // Called for every message at every reader: no text is made unless it is needed.
-
-  #emitted(device: DeviceNode, id: string, message: Message): void {
-    const last = device.emitted.get(id);
-    const { seqId } = message;
-    if (!this.#exists(message)) {
-      fail("what is delivered exists", `${device.name} shows ${id} seq ${seqId} ${message.messageId}`);
-    }
-    if (!this.#mayRead(device.user.name, message)) {
-      fail("nobody gets what was written after they left", `${device.name} shows ${id} seq ${seqId}`);
-    }
-    const first = last === undefined && (id === WORLD_ROOM_ID || seqId === 1);
-    if (!first && seqId !== (last ?? 0) + 1) {
-      fail(
-        "each device sees every message once, in order",
-        `${device.name} ${id} seq ${seqId} after ${last ?? "nothing"}`,
-      );
-    }
-    device.emitted.set(id, seqId);
-    this.#sim.kernel.mix(seqId);
-  }
-
-  /** In one of the forms that it has had. */
-  #exists(message: Message): boolean {
-    const truth = this.truth(message.conversationId);
-    const row = truth.rows[message.seqId - 1];
-    return (
-      row !== undefined &&
-      row.messageId === message.messageId &&
-      row.senderId === message.senderId &&
-      (row.content === message.content || this.changes.hadForm(truth, message))
-    );
-  }
-
-  #mayRead(userId: string, message: Pick<Message, "conversationId" | "seqId">): boolean {
-    if (message.conversationId === WORLD_ROOM_ID) {
-      return true;
-    }
-    const member = this.truth(message.conversationId).members.get(userId);
-    return member !== undefined && (member.leftAt === undefined || message.seqId <= member.leftAt);
-  }
-
-  #onItsWay(userId: string, message: StoredMessage, how: string): void {
-    if (!this.#exists(message)) {
-      fail(
-        "what is delivered exists",
-        `${how} ${userId}: ${message.conversationId} seq ${message.seqId} ${message.messageId}`,
-      );
-    }
-    if (!this.#mayRead(userId, message)) {
-      fail(
-        "nobody gets what was written after they left",
-        `${how} ${userId}: ${message.conversationId} seq ${message.seqId}`,
-      );
     }
   }
 }

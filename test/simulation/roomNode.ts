@@ -107,7 +107,6 @@ export class RoomNode extends Peer {
     this.#armedFor = 0;
     this.#hot.forget();
     this.forget();
-    this.#sim.ledger.forgotten(this.id);
     // The platform runs an alarm again whose handler did not finish.
     this.#armAlarm(2 * SECOND);
   }
@@ -338,7 +337,7 @@ export class RoomNode extends Peer {
     const { from, to } = effect;
     const sim = this.#sim;
     for (const userId of effect.userIds) {
-      sim.ledger.leaves(userId, messages);
+      sim.ledger.readers.leaves(userId, messages);
       const user = sim.user(userId);
       call<number>(
         sim,

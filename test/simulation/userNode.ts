@@ -157,7 +157,7 @@ export class UserNode extends Peer {
     range?: { conversationId: string; from: number; to: number },
   ): void {
     const sim = this.#sim;
-    sim.ledger.arrives(this.name, messages);
+    sim.ledger.readers.arrives(this.name, messages);
     const last = messages.at(-1);
     if (range === undefined) {
       this.#heads.note(last?.conversationId ?? "", last?.seqId ?? 0);
