@@ -1,5 +1,6 @@
 /** The targets, and whether a run met them. A target is judged by the median of the repetitions that count. */
 import { workloadOf } from "./engines/measure.ts";
+import { TOPIC_GOAL } from "./engines/section.ts";
 import type { Plan } from "./plan.ts";
 import type { Chosen } from "./series.ts";
 import { figureOf, type Figure, ratiosOf } from "./stats.ts";
@@ -117,13 +118,13 @@ export function judge({ acks, groups, worlds, memory, storms, persist, engines }
     ),
     goal(
       `${plan.hotSenders.toLocaleString("en-US")} senders into one room with UPSTREAM=topic: messages/s, times those without`,
-      "≥ 2",
+      `≥ ${TOPIC_GOAL}`,
       UNDISTURBED,
       ratiosOf(
         hotByTopic.map((run) => run.acksPerSecond),
         hot.map((run) => run.acksPerSecond),
       ),
-      (median) => median >= 2,
+      (median) => median >= TOPIC_GOAL,
     ),
   ];
 }
