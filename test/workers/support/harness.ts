@@ -55,6 +55,12 @@ export function envWithoutSql(message: string): Env {
 
 const realNow = systemClock.now;
 let aheadMs = 0;
+let slow = { since: 0, times: 1 };
+
+/** Whole milliseconds. */
+function testNow(): number {
+  return slow.since + Math.floor((realNow() - slow.since) / slow.times) + aheadMs;
+}
 
 /**
  * Lets the adapters' clock jump: retry times, leases and windows pass without anybody waiting. Alarms are still set
@@ -62,12 +68,22 @@ let aheadMs = 0;
  */
 export function advance(ms: number): void {
   aheadMs += ms;
-  vi.spyOn(systemClock, "now").mockImplementation(() => realNow() + aheadMs);
+  vi.spyOn(systemClock, "now").mockImplementation(testNow);
+}
+
+/**
+ * Lets the adapters' clock go so many times slower from now on: on a machine that is busy with other things nothing is late
+ * that would not be late on one that is idle. It still goes on, so whoever waits for a time of the clock comes to it.
+ */
+export function slowDown(times: number): void {
+  slow = { since: realNow(), times };
+  vi.spyOn(systemClock, "now").mockImplementation(testNow);
 }
 
 /** For `afterEach`: the machine's own time again. */
 export function resetClock(): void {
   aheadMs = 0;
+  slow = { since: 0, times: 1 };
 }
 
 // ---- people
