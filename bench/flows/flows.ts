@@ -111,7 +111,9 @@ async function sync(server: OurServer, { asker, heads }: Setting, plan: FlowPlan
     return await measure(server, what, 30, plan.samples, async () => {
       const answer = frame(socket, "sync-result");
       socket.send(text);
-      await answer;
+      if (!(await answer).includes('"nextCursor":null')) {
+        throw new Error("one answer is not all of it");
+      }
     });
   } finally {
     socket.close();
@@ -226,13 +228,13 @@ async function measure(
   return result;
 }
 
-/** Resolves with the first frame of this type. */
-function frame(socket: TappedSocket, type: string): Promise<void> {
+/** The text of the first frame of this type. */
+function frame(socket: TappedSocket, type: string): Promise<string> {
   return new Promise((resolve) => {
     socket.tap = (bytes) => {
       if (bytes.toString("utf8", 0, 64).startsWith(`{"type":"${type}"`)) {
         socket.tap = () => false;
-        resolve();
+        resolve(bytes.toString("utf8"));
       }
       return true;
     };

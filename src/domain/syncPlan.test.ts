@@ -8,6 +8,7 @@ import {
   isNews,
   knownHead,
   mayCacheHead,
+  reaches,
   startOf,
   SYNC_MESSAGES,
   withoutThese,
@@ -39,6 +40,8 @@ describe("what a client that comes back is told", () => {
   it("comes from the cache where that has all of it, counted from the head", ({ expect }) => {
     expect(hotRanks(7, 10)).toEqual([-3, -1]);
     expect(hotRanks(0, 100)).toEqual([-100, -51]);
+    const ends = [reaches(10, 10), reaches(9, 10), reaches(0, SYNC_MESSAGES), reaches(0, SYNC_MESSAGES + 1)];
+    expect(ends).toEqual([false, true, true, false]);
     expect([followsOn(rows(8, 9), 7), followsOn(rows(8, 10), 7), followsOn([], 7)]).toEqual([true, false, false]);
   });
 

@@ -43,6 +43,11 @@ export function startOf(known: KnownHead | undefined, type: ConversationType, he
   return known?.seqId ?? (type === WORLD ? Math.max(0, headSeqId - SYNC_MESSAGES) : 0);
 }
 
+/** Whether the messages after `from` that an answer may hold are some, and end with the head. */
+export function reaches(from: number, headSeqId: number): boolean {
+  return from < headSeqId && headSeqId <= from + SYNC_MESSAGES;
+}
+
 /** The ranks of the first messages after `from` in a sorted set whose last member is the head: counted from its end. */
 export function hotRanks(from: number, headSeqId: number): [first: number, last: number] {
   return [from - headSeqId, Math.min(-1, from - headSeqId + SYNC_MESSAGES - 1)];

@@ -29,9 +29,10 @@ export async function conversationPage(
   sources: ListSources,
   actor: Actor,
   page: PageRequest,
+  how: "list" | "listWithoutMessages" = "list",
 ): Promise<Result<Page<ConversationItem> & { degraded?: true }>> {
   const { repo, cache, later } = sources;
-  const load = (): Promise<Result<Page<ConversationItem>>> => repo.conversations.list(actor.userId, page);
+  const load = (): Promise<Result<Page<ConversationItem>>> => repo.conversations[how](actor.userId, page);
   if (page.cursor !== undefined) {
     return load();
   }

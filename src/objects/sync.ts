@@ -6,24 +6,21 @@ import { coalesced } from "../cache/coalesced.ts";
 import { CACHE_KEYS, type Cache } from "../cache/types.ts";
 import type { Actor } from "../domain/commands.ts";
 import { jsonBytes } from "../domain/jsonSize.ts";
-import { messageFor, WORLD, type SeenMessage } from "../domain/records.ts";
+import { messageFor, WORLD } from "../domain/records.ts";
 import {
   changesUpTo,
-  followsOn,
   hasChanges,
-  hotRanks,
   isNews,
   knownHead,
   mayCacheHead,
+  reaches,
   startOf,
-  SYNC_MESSAGES,
   withoutThese,
   type Standing,
 } from "../domain/syncPlan.ts";
 import type { Later } from "../cache/lastKnown.ts";
-import { wholePage, type HistoryRange } from "../http/history.ts";
 import { conversationPage } from "../http/lists.ts";
-import { peersOf, presentItem, withNewest, type SeenBy } from "../http/views.ts";
+import { newestInCache, peersOf, presentItem, type SeenBy } from "../http/views.ts";
 import { systemClock } from "../platform/clock.ts";
 import type { CacheCommand } from "../platform/rpc.ts";
 import { roomOf } from "../platform/stubs.ts";
@@ -33,11 +30,12 @@ import type { SyncedConversation } from "../protocol/things.ts";
 import { repositories } from "../repo/index.ts";
 import type { ConversationItem } from "../repo/types.ts";
 import { asRoomsSay } from "./syncMembers.ts";
+import { hotMessages, logged, messageAt } from "./syncMessages.ts";
 import { furtherUnlisted, unlistedOf } from "./syncUnlisted.ts";
 import { readVersions, updatedSince, updatedWithinBytes } from "./syncUpdated.ts";
 
-/** Conversations in one answer. */
-const PAGE = 100;
+/** Conversations in one answer: most people's all. As list items alone they are some 100 KB. */
+const PAGE = 250;
 /**
  * JSON of all messages in one answer; the rest is left to `hasMore`. Well below the bytes at which a socket counts as slow
  * (`SLOW_READER_BYTES`): else the first frame behind a long answer would close it, and the client would come back for the same.
@@ -111,7 +109,7 @@ export async function buildSync(
   const further = furtherUnlisted(request.cursor);
   const page: Awaited<ReturnType<typeof conversationPage>> =
     further === undefined
-      ? await conversationPage(sources, actor, { limit: PAGE, cursor: request.cursor })
+      ? await conversationPage(sources, actor, { limit: PAGE, cursor: request.cursor }, "listWithoutMessages")
       : ok({ items: [], nextCursor: further.listCursor });
   if (!page.ok) {
     return page;
@@ -151,13 +149,16 @@ export async function buildSync(
       startOf(knownHead(request, id), type, headSeqId),
     ]),
   );
-  const [peers, fresh, hot] = await Promise.all([
+  // The others end with what they lack.
+  const isPastReach = ({ conversation: { conversationId: id }, headSeqId }: ConversationItem): boolean =>
+    !reaches(after.get(id) ?? 0, headSeqId);
+  const [peers, newestCached, hot] = await Promise.all([
     peersOf(sources, actor.userId, changed),
-    withNewest({ cache, room: (id) => roomOf(env, id) }, changed, heads),
+    newestInCache({ cache }, atHeads.filter(isPastReach)),
     hotMessages(cache, atHeads, after),
   ]);
   const conversations = await Promise.all(
-    fresh.map(async (item): Promise<SyncedConversation[]> => {
+    atHeads.map(async (item): Promise<SyncedConversation[]> => {
       const id = item.conversation.conversationId;
       const from = after.get(id) ?? 0;
       const standing = standingOf(item);
@@ -177,11 +178,16 @@ export async function buildSync(
       const newest = messages.at(-1);
       const reached = newest?.seqId ?? from;
       // What came while this was read counts in all of it, or in none.
-      const isLast = newest !== undefined && reached > (item.lastMessage?.seqId ?? 0);
-      const headSeqId = Math.max(item.headSeqId, newest?.seqId ?? 0, item.lastMessage?.seqId ?? 0);
+      const cachedLast = newestCached.get(id);
+      // Behind the head that was read with the version the cache may have what was said after a removal; nobody leaves the world.
+      const inWorld = item.conversation.type === WORLD ? (cachedLast?.seqId ?? 0) : 0;
+      const headSeqId = Math.max(item.headSeqId, reached, inWorld);
+      const found = reached === headSeqId ? newest : cachedLast;
+      const last = found?.seqId === headSeqId ? found : await messageAt(env, id, headSeqId);
+      const lastMessage = changes.find(({ seqId }) => seqId === headSeqId) ?? last ?? null;
       const own = messages.findLast((message) => message.senderId === actor.userId)?.seqId ?? 0;
       const readSeqId = Math.max(item.readSeqId, own);
-      const shown = { ...item, headSeqId, readSeqId, ...(isLast ? { lastMessage: newest } : {}) };
+      const shown = { ...item, headSeqId, readSeqId, lastMessage };
       return [
         {
           ...presentItem(shown, actor.userId, here, peers),
@@ -212,56 +218,4 @@ function withinBytes(conversations: readonly SyncedConversation[]): SyncedConver
     });
     return end < 0 ? synced : { ...synced, messages: synced.messages.slice(0, end), hasMore: true };
   });
-}
-
-/** The first messages after each `after`, by conversation, with one pipeline; left out where the cache does not have them without a hole. */
-async function hotMessages(
-  cache: Cache,
-  items: readonly ConversationItem[],
-  after: ReadonlyMap<string, number>,
-): Promise<Map<string, SeenMessage[]>> {
-  const behind = items.flatMap(({ conversation: { conversationId: id }, headSeqId }) => {
-    const from = after.get(id) ?? 0;
-    return headSeqId > from ? [{ id, from, headSeqId }] : [];
-  });
-  const found = new Map<string, SeenMessage[]>();
-  if (behind.length === 0) {
-    return found;
-  }
-  try {
-    const replies = await cache.pipeline(
-      // Ranks from the end, where the head is.
-      behind.map(({ id, from, headSeqId }) => ["ZRANGE", CACHE_KEYS.hotMessages(id), ...hotRanks(from, headSeqId)]),
-    );
-    for (const [index, { id, from }] of behind.entries()) {
-      const reply = replies[index];
-      // Only the rooms write there, from typed rows.
-      const rows = (Array.isArray(reply) ? reply : [])
-        .filter((text) => text !== null)
-        .map((text) => JSON.parse(text) as SeenMessage);
-      if (followsOn(rows, from)) {
-        found.set(id, rows);
-      }
-    }
-  } catch {
-    // The logs have them as well.
-  }
-  return found;
-}
-
-/** The first messages after `after`, from the room's log, or from SQL when they have left it; undefined for who is no member. */
-async function logged(
-  env: Env,
-  actor: Actor,
-  conversationId: string,
-  after: number,
-): Promise<SeenMessage[] | undefined> {
-  const room = roomOf(env, conversationId);
-  const range = { after, limit: SYNC_MESSAGES };
-  const page = await room.history(actor, range);
-  if (!page.ok) {
-    return undefined;
-  }
-  const older = (missing: HistoryRange) => repositories(env).conversations.messages(conversationId, missing);
-  return wholePage(page.value, range, older, (seqIds) => room.reactions(actor, seqIds));
 }

@@ -52,8 +52,7 @@ export async function unlistedOf(
 /** None without SQL: then the rooms know best. */
 async function inSql(env: Env, actor: Actor, ids: string[]): Promise<Set<string>> {
   try {
-    const known = await repositories(env).conversations.items(actor.userId, ids);
-    return new Set(known.map((item) => item.conversation.conversationId));
+    return new Set(await repositories(env).conversations.idsAmong(actor.userId, ids));
   } catch (error) {
     if (!isOutage(error)) {
       throw error;

@@ -1,5 +1,5 @@
 /** The queryable copy of conversations: a user's list, memberships, stored messages. */
-import { and, asc, desc, eq, gt, inArray, isNull, lt, sql } from "drizzle-orm";
+import { and, asc, desc, eq, gt, inArray, isNull, lt, sql, type SQL } from "drizzle-orm";
 import {
   ADMIN,
   DIRECT,
@@ -79,8 +79,49 @@ export function conversationRepo(database: Database): ConversationRepo {
   return {
     items,
 
+    async listWithoutMessages(userId, page) {
+      const cursor = decodeCursor(page.cursor, LIST_KEY);
+      if (!cursor.ok) {
+        return cursor;
+      }
+      const columns = sql.raw("conversation_id, pinned, role, muted");
+      const inWorld = sql`
+        SELECT ${WORLD_ROOM_ID}, coalesce(max(pinned), 0), coalesce(max(role), ${MEMBER}), coalesce(max(muted), 0)
+        FROM conversation_members WHERE conversation_id = ${WORLD_ROOM_ID} AND user_id = ${userId}`;
+      const number = (column: string) => sql.raw(`k.${column}`).mapWith(Number);
+      const { conversationId, dismissedAt, lastActivityAt } = conversations;
+      const rows = await database.query((db) =>
+        db
+          .select({
+            row: conversations,
+            role: number("role"),
+            muted: number("muted"),
+            pinned: number("pinned"),
+            readSeqId: userReadPointers.readSeqId,
+          })
+          .from(memberships(userId, columns, inWorld))
+          .innerJoin(conversations, sql`${conversationId} = k.conversation_id`)
+          .leftJoin(
+            userReadPointers,
+            and(eq(userReadPointers.conversationId, conversationId), eq(userReadPointers.userId, userId)),
+          )
+          .where(and(isNull(dismissedAt), behind(cursor.value, sql`(k.pinned, ${lastActivityAt}, ${conversationId})`)))
+          .orderBy(sql`k.pinned desc`, desc(lastActivityAt), desc(conversationId))
+          .limit(page.limit + 1),
+      );
+      const shown = rows.slice(0, page.limit);
+      const last = shown.at(-1);
+      return ok({
+        items: shown.map(({ row, readSeqId, ...member }) => toItem(row, member, readSeqId ?? 0, undefined)),
+        nextCursor:
+          rows.length > page.limit && last !== undefined
+            ? encodeCursor([last.pinned, last.row.lastActivityAt, last.row.conversationId])
+            : null,
+      });
+    },
+
     async list(userId, page) {
-      const cursor = decodeCursor(page.cursor, [0, 0, ""]);
+      const cursor = decodeCursor(page.cursor, LIST_KEY);
       if (!cursor.ok) {
         return cursor;
       }
@@ -97,6 +138,28 @@ export function conversationRepo(database: Database): ConversationRepo {
         nextCursor:
           keys.length > page.limit && last !== undefined ? encodeCursor([last.pinned, last.activity, last.id]) : null,
       });
+    },
+
+    async idsAmong(userId, conversationIds) {
+      if (conversationIds.length === 0) {
+        return [];
+      }
+      const rows = await database.query((db) =>
+        db
+          .select({ id: conversations.conversationId })
+          .from(conversations)
+          .innerJoin(conversationMembers, eq(conversationMembers.conversationId, conversations.conversationId))
+          .where(
+            and(
+              inArray(conversations.conversationId, dialect.list(conversationIds)),
+              isNull(conversations.dismissedAt),
+              eq(conversationMembers.userId, userId),
+              isNull(conversationMembers.removedAt),
+            ),
+          ),
+      );
+      const ids = new Set(rows.map((row) => row.id));
+      return conversationIds.filter((id) => id === WORLD_ROOM_ID || ids.has(id));
     },
 
     async idsOf(userId, page) {
@@ -189,38 +252,45 @@ interface ListKey {
   readonly activity: number;
 }
 
+/** Where a page of the list ends: pinned, activity, id. */
+const LIST_KEY = [0, 0, ""] as const;
+type ListCursor = readonly (string | number)[] | null;
+
 /**
- * Sort keys of one page: memberships from the covering index, activity by primary key. The world room is in everybody's
- * list without a row; who has one (pinned, muted) is counted by it.
+ * A user's memberships as `k`: these columns of their rows, and the world room, which is in everybody's list without a row.
+ * @param inWorld the same columns of the world; who has a row there (pinned, muted) is counted by it
  */
-function listKeys(
-  database: Database,
-  userId: string,
-  limit: number,
-  after: readonly [number, number, string] | readonly (string | number)[] | null,
-): Promise<ListKey[]> {
-  const [pinned, activity, id] = after ?? [null, null, null];
-  const behind =
-    after === null
-      ? sql`true`
-      : sql`(k.pinned, c.last_activity_at, c.conversation_id) < (${pinned}, ${activity}, ${id})`;
+function memberships(userId: string, columns: SQL, inWorld: SQL): SQL {
+  return sql`(
+        SELECT ${columns} FROM conversation_members
+        WHERE user_id = ${userId} AND removed_at IS NULL AND conversation_id <> ${WORLD_ROOM_ID}
+        UNION ALL ${inWorld}
+      ) k`;
+}
+
+/** Only what comes behind the cursor. */
+function behind(after: ListCursor, key: SQL): SQL {
+  const [pinned, activity, id] = after ?? [];
+  return after === null ? sql`true` : sql`${key} < (${pinned}, ${activity}, ${id})`;
+}
+
+/** Sort keys of one page: memberships from the covering index, activity by primary key. */
+function listKeys(database: Database, userId: string, limit: number, after: ListCursor): Promise<ListKey[]> {
+  const inWorld = sql`
+        SELECT ${WORLD_ROOM_ID}, coalesce((SELECT pinned FROM conversation_members
+          WHERE conversation_id = ${WORLD_ROOM_ID} AND user_id = ${userId}), 0)`;
   return database.rows<ListKey>(sql`
       SELECT c.conversation_id AS id, k.pinned AS pinned, c.last_activity_at AS activity
-      FROM (
-        SELECT conversation_id, pinned FROM conversation_members
-        WHERE user_id = ${userId} AND removed_at IS NULL AND conversation_id <> ${WORLD_ROOM_ID}
-        UNION ALL
-        SELECT ${WORLD_ROOM_ID}, coalesce((SELECT pinned FROM conversation_members
-          WHERE conversation_id = ${WORLD_ROOM_ID} AND user_id = ${userId}), 0)
-      ) k JOIN conversations c ON c.conversation_id = k.conversation_id
-      WHERE c.dismissed_at IS NULL AND ${behind}
+      FROM ${memberships(userId, sql.raw("conversation_id, pinned"), inWorld)}
+      JOIN conversations c ON c.conversation_id = k.conversation_id
+      WHERE c.dismissed_at IS NULL AND ${behind(after, sql.raw("(k.pinned, c.last_activity_at, c.conversation_id)"))}
       ORDER BY k.pinned DESC, c.last_activity_at DESC, c.conversation_id DESC
       LIMIT ${limit}`);
 }
 
 function toItem(
   row: StoredConversation,
-  member: StoredMember | undefined,
+  member: Pick<StoredMember, "role" | "muted" | "pinned"> | undefined,
   readSeqId: number,
   newest: StoredRow | undefined,
 ): ConversationItem {

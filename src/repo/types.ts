@@ -195,8 +195,12 @@ export interface ConversationItem {
 export interface ConversationRepo {
   /** One page of a user's conversations, the world room among them: pinned first, newest activity first. */
   list(userId: string, page: PageRequest): Promise<Result<Page<ConversationItem>>>;
+  /** The same page in one statement, without last messages: for who comes back and lacks little. */
+  listWithoutMessages(userId: string, page: PageRequest): Promise<Result<Page<ConversationItem>>>;
   /** Those of `conversationIds` that the user is in, in no particular order. */
   items(userId: string, conversationIds: readonly string[]): Promise<ConversationItem[]>;
+  /** Those of `conversationIds` that the user's list holds, on whatever page. */
+  idsAmong(userId: string, conversationIds: readonly string[]): Promise<string[]>;
   /** Ids of all conversations of a user, the world room among them, after `cursor`, by id. */
   idsOf(userId: string, page: PageRequest): Promise<Page<string>>;
   isMember(conversationId: string, userId: string): Promise<boolean>;

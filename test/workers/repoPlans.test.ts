@@ -14,6 +14,18 @@ describe("D1", () => {
       "u",
     );
     expect(members).toContain("COVERING INDEX conversation_members_user");
+    const list = await plan(
+      `SELECT * FROM (SELECT conversation_id, pinned, role FROM conversation_members WHERE user_id = ? AND removed_at IS NULL
+          UNION ALL SELECT 'w', coalesce(max(pinned), 0), 1 FROM conversation_members WHERE conversation_id = 'w' AND user_id = ?) k
+        JOIN conversations c ON c.conversation_id = k.conversation_id
+        LEFT JOIN user_read_pointers p ON p.conversation_id = c.conversation_id AND p.user_id = ?
+        ORDER BY k.pinned DESC, c.last_activity_at DESC LIMIT 250`,
+      "u",
+      "u",
+      "u",
+    );
+    expect(list).toContain("INDEX conversation_members_user (user_id=? AND removed_at=?)");
+    expect(list).not.toMatch(/SCAN (conversations|conversation_members|user_read_pointers|c|p)\b/);
     const newest = await plan(
       `SELECT * FROM messages WHERE (conversation_id, seq_id) IN (SELECT j.value, (SELECT max(m.seq_id)
         FROM messages m WHERE m.conversation_id = j.value) FROM json_each(?) j)`,

@@ -44,6 +44,24 @@ describe("while SQL does not know of a removal", () => {
     expect(JSON.stringify(await syncOf(owner, {}))).toContain(SECRET);
   });
 
+  it("a sync that has read the head before it shows nothing behind that head", async ({ expect }) => {
+    const { owner, other, id, version } = await group();
+    await append(id, [text(owner.user.userId, "k", "before")]);
+    await cached(id, "before");
+    await expectStatus(200, as(other, "PUT", `/api/conversations/${id}/read`, { seqId: 1 }));
+    must(await roomStub(id).removeMember(actorOf(owner.user.userId), other.user.userId));
+    await append(id, [text(owner.user.userId, "l", SECRET)]);
+    await cached(id, SECRET);
+    // As it was then.
+    await embeddedCache(env, 1).pipeline([
+      ["DEL", CACHE_KEYS.headSeqId(id), CACHE_KEYS.version(id)],
+      ["SETMAX", CACHE_KEYS.headSeqId(id), "1"],
+    ]);
+    const { conversations } = await syncOf(other, { [id]: { seqId: 1, version, readSeqId: 0 } });
+    const item = conversations.find((one) => one.conversation.conversationId === id);
+    expect(item).toMatchObject({ readSeqId: 1, messages: [], lastMessage: { content: "before" } });
+  });
+
   it("the next change that is written through takes it along", async ({ expect }) => {
     const { owner, other, id } = await group();
     must(await roomStub(id).removeMember(actorOf(owner.user.userId), other.user.userId));

@@ -1,8 +1,11 @@
 /** What `sync` says of conversations that a client names and is in no more: of all of them, however many. */
+import { env } from "cloudflare:workers";
 import { describe, it } from "vitest";
 import { newGroupId } from "../../src/platform/ids.ts";
 import type { AuthAnswer } from "../../src/protocol/rest.ts";
 import type { SyncedConversation } from "../../src/protocol/things.ts";
+import { repositories } from "../../src/repo/index.ts";
+import { conversation, groupId, member, state } from "../support/repo/recordMakers.ts";
 import { newGroup } from "./support/harness.ts";
 import { expectStatus, register, request } from "./support/http.ts";
 import { connect } from "./support/socket.ts";
@@ -43,12 +46,10 @@ describe("sync", () => {
 
   it("goes on with the list behind what is gone, over the socket", async ({ expect }) => {
     const me = await register();
-    const groups: string[] = [];
-    for (let n = 0; n < 101; n++) {
-      const body = { type: 2, name: `group ${n}`, memberIds: [] };
-      const made = request("POST", "/api/conversations", { token: me.accessToken, body });
-      groups.push((await expectStatus<{ conversationId: string }>(201, made)).conversationId);
-    }
+    const groups = Array.from({ length: 251 }, groupId);
+    await repositories(env).persistence.applyRoomRecords(
+      groups.flatMap((id) => [conversation(1, state(id)), member(id, 2, me.user.userId)]),
+    );
     const gone = Array.from({ length: 101 }, (_, n) => newGroupId(2_000_000 + n));
     // One of the list's second page is named: it is neither gone nor told twice.
     const heads = Object.fromEntries([...gone, groups[0] ?? ""].map((id) => [id, 0]));

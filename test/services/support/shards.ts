@@ -8,6 +8,11 @@ export const SCATTERED: readonly { readonly begins: RegExp; readonly because: st
     because: "a user's conversations are in all shards; this finds a page's ids, what is shown of them is asked by id",
   },
   {
+    begins:
+      /^select `conversations`\.`conversation_id`.* from \(\s*SELECT conversation_id, pinned, role, muted FROM conversation_members\b/,
+    because: "the same with what is shown of them, for a client that comes back: one statement instead of two trips",
+  },
+  {
     begins: /^select `conversation_id` from `conversation_members` where \(`conversation_members`\.`user_id` = /,
     because: "the same ids, without the order, for a client that was away",
   },

@@ -55,6 +55,53 @@ export function listCases({ repo, sql }: RepoUnderTest): void {
       });
     });
 
+    it("is the same in one statement, but for last messages", async ({ expect }) => {
+      const user = newId(NOW);
+      const ids = [groupId(), groupId(), groupId()];
+      for (const [i, id] of ids.entries()) {
+        await apply(
+          conversation(1, state(id, { createdAt: NOW + i, ...(i === 0 ? { dismissedAt: NOW + 9 } : {}) })),
+          member(id, 2, user, { role: 3 }),
+          sent(3, message(id, 1, { createdAt: NOW + 100 - i })),
+          { kind: "readPointer", conversationId: id, logId: 4, userId: user, readSeqId: i },
+        );
+      }
+      await repo.conversations.setSettings(ids[2] ?? "", user, { pinned: true, muted: true });
+      await repo.conversations.setSettings("world_chat_room", user, { muted: true });
+      for (const page of [{ limit: 1 }, { limit: 2 }, { limit: 100 }]) {
+        let cursor: string | undefined;
+        do {
+          const [whole, light] = await Promise.all([
+            repo.conversations.list(user, { ...page, cursor }),
+            repo.conversations.listWithoutMessages(user, { ...page, cursor }),
+          ]);
+          const value = whole.ok ? whole.value : { items: [], nextCursor: null };
+          const items = value.items.map((one) => ({ ...one, lastMessage: null }));
+          expect(items).not.toEqual([]);
+          expect(light).toEqual({ ok: true, value: { ...value, items } });
+          cursor = value.nextCursor ?? undefined;
+        } while (cursor !== undefined);
+      }
+      expect(await repo.conversations.listWithoutMessages(newId(NOW), { limit: 9 })).toMatchObject({
+        value: { items: [{ conversation: { type: 3 }, role: 1, muted: false, pinned: false, readSeqId: 0 }] },
+      });
+      expect(await repo.conversations.listWithoutMessages(user, { limit: 1, cursor: "nonsense" })).toMatchObject({
+        ok: false,
+        fault: { name: "INVALID_INPUT" },
+      });
+    });
+
+    it("tells which of some ids it holds", async ({ expect }) => {
+      const user = newId(NOW);
+      const [here, gone, over] = [groupId(), groupId(), groupId()];
+      await apply(conversation(1, state(here)), member(here, 2, user));
+      await apply(conversation(1, state(gone)), member(gone, 2, user), removed(gone, 3, user));
+      await apply(conversation(1, state(over, { dismissedAt: NOW })), member(over, 2, user));
+      const asked = [over, here, groupId(), gone, "world_chat_room"];
+      expect(await repo.conversations.idsAmong(user, asked)).toEqual([here, "world_chat_room"]);
+      expect(await repo.conversations.idsAmong(user, [])).toEqual([]);
+    });
+
     it("keeps a user's own settings through records of the room, and drops them with a removal", async ({ expect }) => {
       const [id, user] = [groupId(), newId(NOW)];
       await apply(conversation(1, state(id)), member(id, 2, user));
