@@ -33,6 +33,9 @@ export type RoomView = {
   readSeqId: number;
 };
 
+/** What consumers see of a conversation: it, and those of the users they ask about who are its members. */
+export type CurrentView = { conversation: ConversationState; headSeqId: number; members: MemberState[] };
+
 /**
  * A change of a room with the SQL records that it made. The REST handler writes the records
  * through to SQL in the same request and then calls `settled(outboxIds)`; when that fails, the

@@ -1,16 +1,14 @@
 /** What consumers ask of a room: nobody's rights are checked, since nobody is answered. */
-import type { ConversationState, JoinRequestState, MemberState } from "./records.ts";
+import type { CurrentView } from "./commands.ts";
+import type { JoinRequestState } from "./records.ts";
 import type { RoomCore } from "./room.ts";
 
-/** The conversation as it is now; null when there is none, or it is dismissed. */
-export function current(core: RoomCore): { conversation: ConversationState; headSeqId: number } | null {
+/** The conversation as it is now, and who of `among` is in it; null when there is none, or it is dismissed. */
+export function current(core: RoomCore, among: readonly string[] = []): CurrentView | null {
   const { state, headSeqId } = core;
-  return state === undefined || state.dismissedAt !== undefined ? null : { conversation: state, headSeqId };
-}
-
-/** Those of the users who are members now; nobody once the group is dismissed. */
-export function membersAmong(core: RoomCore, userIds: readonly string[]): MemberState[] {
-  return core.state?.dismissedAt === undefined ? userIds.flatMap((userId) => core.member(userId) ?? []) : [];
+  return state === undefined || state.dismissedAt !== undefined
+    ? null
+    : { conversation: state, headSeqId, members: among.flatMap((userId) => core.member(userId) ?? []) };
 }
 
 /** A request that still waits, and a page of those who may decide it; null when there is nothing to decide. */

@@ -242,12 +242,8 @@ export class ConversationRoom extends DurableObject<Env> implements RoomRpc {
     return this.#call((now) => doors.decideJoin(this.#core, actor, decision, now));
   }
 
-  current() {
-    return this.#call(() => views.current(this.#core));
-  }
-
-  membersAmong(userIds: string[]) {
-    return this.#call(() => views.membersAmong(this.#core, userIds));
+  current(among?: string[]) {
+    return this.#call(() => views.current(this.#core, among));
   }
 
   pendingJoin(requestId: string, after: string, limit: number) {

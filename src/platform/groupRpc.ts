@@ -5,6 +5,7 @@
 import type {
   Actor,
   ConversationChange,
+  CurrentView,
   JoinDecision,
   JoinOutcome,
   JoinWish,
@@ -13,7 +14,7 @@ import type {
   RoomChange,
   RoomView,
 } from "../domain/commands.ts";
-import type { ConversationState, InviteState, JoinRequestState, MemberState } from "../domain/records.ts";
+import type { InviteState, JoinRequestState, MemberState } from "../domain/records.ts";
 import type { Result } from "../protocol/errors.ts";
 
 export interface GroupRpc {
@@ -45,10 +46,8 @@ export interface GroupRpc {
   joinRequests(actor: Actor, page: { after: string; limit: number }): Promise<Result<JoinRequestState[]>>;
   decideJoin(actor: Actor, decision: JoinDecision): Promise<Result<RoomChange<JoinRequestState>>>;
 
-  /** For consumers, without asking who wants to know: as it is now; null when it is none or is dismissed. */
-  current(): Promise<{ conversation: ConversationState; headSeqId: number } | null>;
-  /** For consumers, without asking who wants to know: those of the users who are members now. */
-  membersAmong(userIds: string[]): Promise<MemberState[]>;
+  /** For consumers, without asking who wants to know: as it is now, and who of `among` is in it; null when it is none or is dismissed. */
+  current(among?: string[]): Promise<CurrentView | null>;
   /** For consumers: a request that waits, and a page of those who may decide it, by user id, after `after`. */
   pendingJoin(
     requestId: string,

@@ -9,8 +9,8 @@ import { roomOf } from "../platform/stubs.ts";
 import type { EventOf, EventOfType } from "../protocol/events.ts";
 import type { ServerFrame } from "../protocol/frames.ts";
 import type { Conversation, Member } from "../protocol/things.ts";
-import { repositories } from "../repo/index.ts";
 import type { EventHandler } from "./events.ts";
+import { profilesForEvents } from "./profiles.ts";
 import { pushTo, pushToMembers, pushToOnline } from "./push.ts";
 
 type Event = EventOf<"gochat.conversation-events">;
@@ -46,38 +46,45 @@ function idOf(event: Event): string {
   return event.conversation_id ?? "";
 }
 
-/** The conversation as it is now; null once it is dismissed. */
-async function currentOf(env: Env, conversationId: string): Promise<Conversation | null> {
-  const current = await roomOf(env, conversationId).current();
-  return current === null ? null : presentConversation(current.conversation, current.headSeqId);
+/** The conversation, and who of these is in it, as it is now; null once it is dismissed. */
+async function currentOf(
+  env: Env,
+  conversationId: string,
+  among: string[] = [],
+): Promise<{ conversation: Conversation; members: MemberState[] } | null> {
+  const current = await roomOf(env, conversationId).current(among);
+  return current === null
+    ? null
+    : { conversation: presentConversation(current.conversation, current.headSeqId), members: current.members };
 }
 
 /** Everybody is in the world room: its readers see a change with their next sync. */
 async function updated(event: EventOfType<"conversation.updated">, env: Env): Promise<void> {
-  const conversation = await currentOf(env, idOf(event));
-  if (conversation !== null && conversation.type !== WORLD) {
-    await pushToMembers(
-      env,
-      conversation.conversationId,
-      [],
-      [{ type: "conversation-updated", data: { conversation } }],
-    );
+  const current = await currentOf(env, idOf(event));
+  if (current !== null && current.conversation.type !== WORLD) {
+    const { conversation } = current;
+    const frame: ServerFrame = { type: "conversation-updated", data: { conversation } };
+    await pushToMembers(env, conversation.conversationId, [], [frame]);
   }
 }
 
 /** The new ones get the conversation, those who were there the new members. */
 async function memberAdded(event: EventOfType<"conversation.member.added">, env: Env): Promise<void> {
   const conversationId = idOf(event);
-  const here = await roomOf(env, conversationId).membersAmong(event.payload.members.map((member) => member.user_id));
-  const conversation = await currentOf(env, conversationId);
-  if (conversation === null || here.length === 0) {
+  const { members: told, conversation: then } = event.payload;
+  const current = await currentOf(
+    env,
+    conversationId,
+    told.map((member) => member.user_id),
+  );
+  if (current === null || current.members.length === 0) {
     return;
   }
-  const ids = here.map((member) => member.userId);
+  const ids = current.members.map((member) => member.userId);
   // With the head as it was then: up to there, and no further, the new ones have nothing to read.
-  const { headSeqId } = event.payload.conversation;
-  await pushTo(env, ids, [{ type: "conversation-joined", data: { conversation: { ...conversation, headSeqId } } }]);
-  const members = await withProfiles(env, here);
+  const conversation = { ...current.conversation, headSeqId: then.headSeqId };
+  await pushTo(env, ids, [{ type: "conversation-joined", data: { conversation } }]);
+  const members = await withProfiles(env, current.members);
   const operatorId = event.operator_id ?? "";
   await pushToMembers(env, conversationId, ids, [
     { type: "member-added", data: { conversationId, members, operatorId } },
@@ -85,16 +92,18 @@ async function memberAdded(event: EventOfType<"conversation.member.added">, env:
 }
 
 async function withProfiles(env: Env, states: readonly MemberState[]): Promise<Member[]> {
-  const rows = await repositories(env).users.byIds(states.map((state) => state.userId));
-  const users = new Map(rows.map((row) => [row.userId, row]));
+  const users = await profilesForEvents(
+    env,
+    states.map((state) => state.userId),
+  );
   return states.map((state) => presentMember(state, users.get(state.userId)));
 }
 
 async function memberRemoved(event: EventOfType<"conversation.member.removed">, env: Env): Promise<void> {
   const conversationId = idOf(event);
   const { user_id: userId, reason } = event.payload;
-  const back = await roomOf(env, conversationId).membersAmong([userId]);
-  if (back.length > 0) {
+  const current = await roomOf(env, conversationId).current([userId]);
+  if (current !== null && current.members.length > 0) {
     return;
   }
   const operatorId = event.operator_id ?? userId;
@@ -109,7 +118,8 @@ async function memberRemoved(event: EventOfType<"conversation.member.removed">, 
 
 async function roleUpdated(event: EventOfType<"conversation.member.role.updated">, env: Env): Promise<void> {
   const conversationId = idOf(event);
-  const [member] = await roomOf(env, conversationId).membersAmong([event.payload.user_id]);
+  const current = await roomOf(env, conversationId).current([event.payload.user_id]);
+  const [member] = current?.members ?? [];
   if (member === undefined) {
     return;
   }
@@ -127,7 +137,7 @@ async function roleUpdated(event: EventOfType<"conversation.member.role.updated"
 async function joinRequested(event: EventOfType<"conversation.joined.requested">, env: Env): Promise<void> {
   const conversationId = idOf(event);
   const { request_id: requestId, user_id: userId } = event.payload;
-  const user = (await repositories(env).users.byIds([userId]))[0];
+  const user = (await profilesForEvents(env, [userId])).get(userId);
   for (let after = ""; ;) {
     const pending = await roomOf(env, conversationId).pendingJoin(requestId, after, PAGE);
     if (pending === null) {

@@ -1,7 +1,7 @@
 /** The queue consumers, as src/queues/ has them: stateless, idempotent, they decide no order. */
 import { inLastForm, isHeldUp } from "../../src/domain/changeNotices.ts";
 import type { HistoryPage } from "../../src/domain/commands.ts";
-import { current, membersAmong } from "../../src/domain/groupViews.ts";
+import { current } from "../../src/domain/groupViews.ts";
 import type { FanoutTask, PersistBatch } from "../../src/domain/records.ts";
 import { WORLD } from "../../src/domain/records.ts";
 import type { RoomCore } from "../../src/domain/room.ts";
@@ -262,8 +262,8 @@ export class Consumers extends Peer {
 
   #added({ conversation_id: id, payload }: RoomEvent, handled: (ok: boolean) => void): void {
     const userIds = (payload.members ?? []).map((member) => member.user_id);
-    const read = (core: RoomCore) => ({ here: membersAmong(core, userIds), now: current(core) });
-    this.#asNow(id, "members among", read, handled, ({ here, now }) => {
+    const read = (core: RoomCore) => current(core, userIds);
+    this.#asNow(id, "members among", read, handled, (now) => {
       const headSeqId = payload.conversation?.headSeqId;
       if (now === null || headSeqId === undefined) {
         handled(true);
@@ -272,7 +272,7 @@ export class Consumers extends Peer {
       // With the head as it was then: up to there, and no further, the new ones have nothing to read.
       const data = { conversation: { ...now.conversation, headSeqId } };
       this.#push(
-        here.map((member) => member.userId),
+        now.members.map((member) => member.userId),
         { type: "conversation-joined", data },
         handled,
       );
@@ -284,11 +284,11 @@ export class Consumers extends Peer {
     this.#asNow(
       id,
       "members among",
-      (core) => membersAmong(core, [userId]),
+      (core) => current(core, [userId]),
       handled,
-      (back) => {
+      (now) => {
         this.#push(
-          back.length > 0 ? [] : [userId],
+          now !== null && now.members.length > 0 ? [] : [userId],
           { type: "conversation-removed", data: { conversationId: id, reason } },
           handled,
         );

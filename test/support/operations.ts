@@ -31,7 +31,7 @@ export const OPERATIONS = {
   "read pointer, by socket": /^frames 1; objects room 5, session 1; rows room [67], sql 2; SQL 1 in 1; queue 2$/,
   "read pointer, by REST": /^worker 1; objects room 5, session 3; rows room [67], sql 1; SQL 1 in 1; queue 1$/,
   "member added":
-    /^worker 1; objects room 8, session 3, cache 1; rows room 12, sql 7; SQL 7 in 3; queue 2; cache 2 in 1$/,
+    /^worker 1; objects room 7, session 3, cache 2; rows room 12, sql 7; SQL 6 in 2; queue 2; cache 3 in 2$/,
   "member removed":
     /^worker 1; objects room 6, session 3, cache 1; rows room 10, sql 4; SQL 3 in 1; queue 1; cache 2 in 1$/,
 } as const satisfies Record<string, RegExp>;

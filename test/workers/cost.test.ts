@@ -228,6 +228,10 @@ describe("what it costs", () => {
     await counted(context, "read pointer, by REST", read, ["room", direct]);
     const members = `/conversations/${group}/members`;
     const add = () => call(200, ana, "POST", members, { userIds: [dora.user.userId] });
+    // Who is known by name, as most people are who are added.
+    const body = { type: 2, name: "another group", memberIds: [dora.user.userId] };
+    const { conversationId } = await call<{ conversationId: string }>(201, ana, "POST", "/conversations", body);
+    await call(200, ana, "GET", `/conversations/${conversationId}/members`);
     await counted(context, "member added", add, ["room", group]);
     const remove = () => call(200, ana, "DELETE", `${members}/${dora.user.userId}`);
     await counted(context, "member removed", remove, ["room", group]);

@@ -24,7 +24,7 @@ async function pages(ask: (cursor: string | undefined) => Promise<Page>): Promis
 }
 
 function namesOf(all: readonly Page[]): string[] {
-  return all.flatMap((page) => page.conversations.map(({ conversation }) => conversation.conversationId));
+  return all.flatMap((page) => page.conversations.map((item) => item.conversation.conversationId));
 }
 
 describe("sync", () => {
