@@ -1,7 +1,6 @@
 /** What an admin sees of a conversation, member or not: as its room has it, a dismissed one too. */
 import type { ConversationState, MemberState } from "./records.ts";
 import type { RoomCore } from "./room.ts";
-import type { RoomStore } from "./ports.ts";
 
 export type Inspection = {
   conversation: ConversationState;
@@ -19,7 +18,7 @@ export const INSPECTED_MEMBERS = 100;
 export const INSPECTED_OUTBOX = 1_000;
 
 /** CONVERSATION_NOT_FOUND is undefined here: nobody has ever made it. */
-export function inspect(core: RoomCore, store: Pick<RoomStore, "outbox">): Inspection | undefined {
+export function inspect(core: RoomCore): Inspection | undefined {
   const { state } = core;
   if (state === undefined) {
     return undefined;
@@ -29,6 +28,6 @@ export function inspect(core: RoomCore, store: Pick<RoomStore, "outbox">): Inspe
     headSeqId: core.headSeqId,
     persistedSeqId: core.counters.persistedSeqId,
     members: core.members("", INSPECTED_MEMBERS),
-    outbox: store.outbox(INSPECTED_OUTBOX).length,
+    outbox: core.outbox(INSPECTED_OUTBOX).length,
   };
 }

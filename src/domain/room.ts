@@ -11,7 +11,7 @@ import type { Actor, HistoryPage, RoomView, SendCommand } from "./commands.ts";
 import { NO_FILTER, type ContentFilter } from "./contentFilter.ts";
 import { requireMember } from "./membership.ts";
 import { withReactions } from "./messageViews.ts";
-import type { Counters, GroupStore, LogRow, Random, RoomStore } from "./ports.ts";
+import type { Counters, GroupStore, LogRow, OutboxRow, Random, RoomStore } from "./ports.ts";
 import type { ConversationState, MemberState, RoomRecord, StoredMessage } from "./records.ts";
 import { writeCommit, type RoomCommit } from "./roomCommit.ts";
 import { ROOM_LIMITS, RoomContext, type RoomLimits } from "./roomContext.ts";
@@ -204,6 +204,7 @@ export class RoomCore {
    */
   commit(change: RoomCommit, now: number): { records: RoomRecord[]; outboxIds: number[] } {
     const room = this.room;
+    this.#outbox.deleteSettled();
     const gone = new Set(change.supersedes);
     const behind = change.held ? this.#outbox.behind().filter((row) => !gone.has(row.id)) : [];
     const { records, heldIds, rows, replaced } = writeCommit(room, change, now);
@@ -230,9 +231,14 @@ export class RoomCore {
   settled(outboxIds: readonly number[], now: number): void {
     if (outboxIds.length > 0) {
       this.room.now = now;
-      this.room.store.transaction(() => this.#outbox.delete(outboxIds));
-      this.#outbox.deleted(outboxIds);
+      this.#outbox.settled(outboxIds);
     }
+  }
+
+  /** The first rows that nobody has confirmed. */
+  outbox(limit: number): OutboxRow[] {
+    this.#outbox.deleteSettled();
+    return this.room.store.outbox(limit);
   }
 
   // ---- answers to effects
@@ -269,6 +275,7 @@ export class RoomCore {
     // A batch that starts behind a hole proves nothing about the hole.
     const reaches = toSeqId > before && fromSeqId <= before + 1;
     const confirmed = reaches ? room.rows(before, toSeqId) : [];
+    this.#outbox.deleteSettled();
     room.store.transaction(() => {
       this.#outbox.delete(outboxIds);
       if (reaches) {

@@ -290,7 +290,33 @@ describe("changes on their way to SQL", () => {
     };
     expect(kinds("a")).toEqual(["memberRemoved"]);
     expect(kinds("b")).toEqual(["memberRemoved", "memberRemoved"]);
-    expect(room.store.outbox(100).filter((row) => row.topic === "gochat.messages.persist")).toEqual([]);
+    expect(room.outbox().filter((row) => row.topic === "gochat.messages.persist")).toEqual([]);
+  });
+
+  it("that are confirmed leave the disk with the next change or the alarm; who dies before sends them once more", ({
+    expect,
+  }) => {
+    const stored = (room: MemoryRoom): number => room.store.outbox(100).length;
+    const confirmed = (): MemoryRoom => {
+      const room = MemoryRoom.group(["owner", "a"]);
+      must(removeMember(room.core, actorOf("owner"), "a", room.now));
+      const ids = room.store.outbox(100).map(({ id }) => id);
+      room.take("publish");
+      room.core.settled(ids, room.now);
+      expect(stored(room)).toBe(ids.length);
+      return room;
+    };
+    const changed = confirmed();
+    const { outboxIds } = must(addMembers(changed.core, actorOf("owner"), ["b"], changed.now));
+    expect(changed.store.outbox(100).every(({ id }) => id >= Math.min(...outboxIds))).toBe(true);
+    const woken = confirmed();
+    alarm(woken);
+    expect(stored(woken)).toBe(0);
+    expect(woken.take("publish")).toEqual([]);
+    const dead = confirmed();
+    dead.wakeAgain().pass(OUTBOX_RETRY_MS);
+    alarm(dead);
+    expect(dead.take("publish").flatMap(({ rows }) => rows)).toHaveLength(1);
   });
 
   it("are gone when the caller has said so, and nothing is armed for them", ({ expect }) => {

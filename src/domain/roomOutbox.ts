@@ -28,6 +28,7 @@ export class RoomOutbox {
   #flight: { to: number; startedAt: number } | undefined;
   #notBefore = 0;
   #unsent: OutboxRow[] = [];
+  #settled: number[] = [];
   /** When each outbox row was last sent (or begun to be written through). */
   readonly #sentAt = new Map<number, number>();
 
@@ -70,6 +71,24 @@ export class RoomOutbox {
     });
   }
 
+  /**
+   * Rows that somebody has confirmed. They leave the disk with the next change, at the latest with the alarm: a transaction for each
+   * confirmation is a write that somebody else's acknowledgement waits behind. A room that dies before sends them again, which
+   * changes nothing, as if the confirmation had been lost.
+   */
+  settled(outboxIds: readonly number[]): void {
+    this.#settled.push(...outboxIds);
+    this.deleted(outboxIds);
+  }
+
+  /** Before anybody looks at the rows, or writes. */
+  deleteSettled(): void {
+    const ids = this.#settled.splice(0);
+    if (ids.length > 0) {
+      this.#room.store.transaction(() => this.#room.store.deleteOutbox(ids));
+    }
+  }
+
   /** Inside the store's transaction. */
   delete(outboxIds: readonly number[]): void {
     if (outboxIds.length > 0) {
@@ -109,6 +128,7 @@ export class RoomOutbox {
 
   onAlarm(): void {
     const room = this.#room;
+    this.deleteSettled();
     if (this.#flight !== undefined && room.now - this.#flight.startedAt >= this.retryMs) {
       this.failed();
     }

@@ -49,7 +49,6 @@ import { RoomSqlStore } from "./RoomSqlStore.ts";
 
 export class ConversationRoom extends DurableObject<Env> implements RoomRpc {
   readonly #core: RoomCore;
-  readonly #store: RoomSqlStore;
   readonly #door: DirectDoor;
   readonly #hot: HotPurge;
   readonly #effects: RoomEffects;
@@ -58,10 +57,9 @@ export class ConversationRoom extends DurableObject<Env> implements RoomRpc {
     super(ctx, env);
     const { limits } = settingsOf(env);
     const cache = cacheOf(env);
-    this.#store = new RoomSqlStore(ctx.storage);
     this.#core = new RoomCore(
       ctx.id.name ?? "",
-      this.#store,
+      new RoomSqlStore(ctx.storage),
       Math.random,
       systemClock.now(),
       {
@@ -181,7 +179,7 @@ export class ConversationRoom extends DurableObject<Env> implements RoomRpc {
   }
 
   inspect(): Promise<Inspection | undefined> {
-    return this.#call(() => inspect(this.#core, this.#store));
+    return this.#call(() => inspect(this.#core));
   }
 
   memberIds(after: string, limit: number): Promise<string[]> {

@@ -249,15 +249,21 @@ export class Consumers extends Peer {
 
   #updated(id: string, handled: (ok: boolean) => void): void {
     const sim = this.#sim;
-    this.#asNow(id, "current", current, handled, (now) => {
-      if (now === null || now.conversation.type === WORLD) {
-        handled(true);
-        return;
-      }
-      const data = { conversation: { ...now.conversation, headSeqId: now.headSeqId } };
-      const frame: ServerFrame = { type: "conversation-updated", data };
-      forOnlineMembers(sim, this, id, (userId, done: Reply<number>) => push(sim, this, userId, frame, done), handled);
-    });
+    this.#asNow(
+      id,
+      "current",
+      (core) => current(core),
+      handled,
+      (now) => {
+        if (now === null || now.conversation.type === WORLD) {
+          handled(true);
+          return;
+        }
+        const data = { conversation: { ...now.conversation, headSeqId: now.headSeqId } };
+        const frame: ServerFrame = { type: "conversation-updated", data };
+        forOnlineMembers(sim, this, id, (userId, done: Reply<number>) => push(sim, this, userId, frame, done), handled);
+      },
+    );
   }
 
   #added({ conversation_id: id, payload }: RoomEvent, handled: (ok: boolean) => void): void {

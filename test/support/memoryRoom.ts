@@ -85,8 +85,9 @@ export class MemoryRoom {
     return taken;
   }
 
+  /** Rows that nobody has confirmed. */
   outbox(): OutboxRow[] {
-    return this.store.outbox(Number.MAX_SAFE_INTEGER);
+    return this.core.outbox(Number.MAX_SAFE_INTEGER);
   }
 
   #newCore(): RoomCore {

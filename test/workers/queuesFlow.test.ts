@@ -1,10 +1,10 @@
 import { env } from "cloudflare:workers";
-import { runInDurableObject } from "cloudflare:test";
 import { describe, it, vi } from "vitest";
 import { UserSession } from "../../src/objects/UserSession.ts";
 import { repositories } from "../../src/repo/index.ts";
-import { append, eventually, must, newDirect, newUserId, roomStub, text, WORLD_ROOM_ID } from "./support/harness.ts";
+import { append, eventually, must, newDirect, newUserId, text, WORLD_ROOM_ID } from "./support/harness.ts";
 import { connect } from "./support/socket.ts";
+import { settledOf } from "./support/talk.ts";
 
 /** The queues of workerd themselves, from the producer to the consumer: nothing is held or called by hand here. */
 describe("from the room through the queue", () => {
@@ -27,12 +27,7 @@ describe("from the room through the queue", () => {
     await bob.next("new-message");
     bob.send({ type: "mark-read", data: { conversationId: id, seqId: 1 } });
     expect((await alice.next("message-read-receipt")).data).toEqual({ conversationId: id, userId: b, readSeqId: 1 });
-    await eventually("an empty outbox", async () => {
-      return await runInDurableObject(
-        roomStub(id),
-        (_room, state) => state.storage.sql.exec("SELECT 1 FROM outbox").toArray().length === 0,
-      );
-    });
+    await settledOf(id);
   });
 
   it("to the world: everybody with a socket has it within a window or two", async ({ expect }) => {

@@ -212,13 +212,15 @@ export class WorkerdBackend implements ScriptBackend {
 
   async told(conversation: string): Promise<void> {
     const id = this.#conversation(conversation);
-    await eventually(`the news of ${conversation} are told`, () =>
-      runInDurableObject(
+    await eventually(`the news of ${conversation} are told`, async () => {
+      // Rows that are confirmed leave when somebody looks.
+      await roomStub(id).inspect();
+      return await runInDurableObject(
         roomStub(id),
         (_room, { storage }) =>
           storage.sql.exec("SELECT 1 FROM outbox WHERE topic <> 'gochat.messages.persist'").toArray().length === 0,
-      ),
-    );
+      );
+    });
     for (const { socket } of this.#sockets.values()) {
       await socket.settle();
     }
@@ -247,17 +249,10 @@ export class WorkerdBackend implements ScriptBackend {
   async settle(): Promise<void> {
     await this.delivered();
     for (const id of this.#conversations.ids) {
-      await eventually(`SQL and the consumers have everything of ${this.conversationName(id)}`, () =>
-        runInDurableObject(roomStub(id), (_room, { storage }) => {
-          const left = storage.sql.exec("SELECT 1 FROM outbox").toArray();
-          const [counters] = storage.sql
-            .exec<{ value: string }>("SELECT value FROM facts WHERE name = 'counters'")
-            .toArray();
-          const [head] = storage.sql.exec<{ seqId: number }>("SELECT max(seq_id) AS seqId FROM messages").toArray();
-          const { persistedSeqId } = JSON.parse(counters?.value ?? "{}") as { persistedSeqId?: number };
-          return left.length === 0 && (persistedSeqId ?? 0) === (head?.seqId ?? 0);
-        }),
-      );
+      await eventually(`SQL and the consumers have everything of ${this.conversationName(id)}`, async () => {
+        const room = await roomStub(id).inspect();
+        return room === undefined || (room.outbox === 0 && room.persistedSeqId === room.headSeqId);
+      });
     }
     // Confirmations leave the room with the watermark; they are on the sockets when the answer to a ping is.
     for (const { socket } of this.#sockets.values()) {
