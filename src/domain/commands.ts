@@ -33,8 +33,15 @@ export type RoomView = {
   readSeqId: number;
 };
 
-/** What consumers see of a conversation: it, and those of the users they ask about who are its members. */
-export type CurrentView = { conversation: ConversationState; headSeqId: number; members: MemberState[] };
+/** What consumers see of a conversation. */
+export type CurrentView = {
+  conversation: ConversationState;
+  headSeqId: number;
+  /** Those of the users they ask about who are its members. */
+  members: MemberState[];
+  /** Of all members the first ones, by user id: as many as they ask for. */
+  memberIds: string[];
+};
 
 /**
  * A change of a room with the SQL records that it made. The REST handler writes the records

@@ -3,12 +3,18 @@ import type { CurrentView } from "./commands.ts";
 import type { JoinRequestState } from "./records.ts";
 import type { RoomCore } from "./room.ts";
 
-/** The conversation as it is now, and who of `among` is in it; null when there is none, or it is dismissed. */
-export function current(core: RoomCore, among: readonly string[] = []): CurrentView | null {
+/** The conversation as it is now, who of `among` is in it, and its first members; null when there is none, or it is dismissed. */
+export function current(core: RoomCore, among: readonly string[] = [], firstMembers = 0): CurrentView | null {
   const { state, headSeqId } = core;
-  return state === undefined || state.dismissedAt !== undefined
-    ? null
-    : { conversation: state, headSeqId, members: among.flatMap((userId) => core.member(userId) ?? []) };
+  if (state === undefined || state.dismissedAt !== undefined) {
+    return null;
+  }
+  return {
+    conversation: state,
+    headSeqId,
+    members: among.flatMap((userId) => core.member(userId) ?? []),
+    memberIds: firstMembers === 0 ? [] : core.members("", firstMembers).map((member) => member.userId),
+  };
 }
 
 /** A request that still waits, and a page of those who may decide it; null when there is nothing to decide. */

@@ -240,8 +240,8 @@ export class ConversationRoom extends DurableObject<Env> implements RoomRpc {
     return this.#call((now) => doors.decideJoin(this.#core, actor, decision, now));
   }
 
-  current(among?: string[]) {
-    return this.#call(() => views.current(this.#core, among));
+  current(among: string[], firstMembers: number) {
+    return this.#call(() => views.current(this.#core, among, firstMembers));
   }
 
   pendingJoin(requestId: string, after: string, limit: number) {

@@ -3,15 +3,15 @@
  * so each is told as the room has it now: who has come back since is not told that they are gone, and an old name does not
  * follow a new one.
  */
+import type { CurrentView } from "../domain/commands.ts";
 import { WORLD, type MemberState } from "../domain/records.ts";
 import { presentConversation, presentJoinRequest, presentMember } from "../http/present.ts";
 import { roomOf } from "../platform/stubs.ts";
 import type { EventOf, EventOfType } from "../protocol/events.ts";
 import type { ServerFrame } from "../protocol/frames.ts";
-import type { Conversation, Member } from "../protocol/things.ts";
 import type { EventHandler } from "./events.ts";
 import { profilesForEvents } from "./profiles.ts";
-import { pushTo, pushToMembers, pushToOnline } from "./push.ts";
+import { MEMBERS_PAGE, pushTo, pushToMembers, pushToOnline } from "./push.ts";
 
 type Event = EventOf<"gochat.conversation-events">;
 
@@ -46,25 +46,18 @@ function idOf(event: Event): string {
   return event.conversation_id ?? "";
 }
 
-/** The conversation, and who of these is in it, as it is now; null once it is dismissed. */
-async function currentOf(
-  env: Env,
-  conversationId: string,
-  among: string[] = [],
-): Promise<{ conversation: Conversation; members: MemberState[] } | null> {
-  const current = await roomOf(env, conversationId).current(among);
-  return current === null
-    ? null
-    : { conversation: presentConversation(current.conversation, current.headSeqId), members: current.members };
+/** The conversation, who of these is in it, and a page of all who are, as it is now; null once it is dismissed. */
+function currentOf(env: Env, conversationId: string, among: string[] = []): Promise<CurrentView | null> {
+  return roomOf(env, conversationId).current(among, MEMBERS_PAGE);
 }
 
 /** Everybody is in the world room: its readers see a change with their next sync. */
 async function updated(event: EventOfType<"conversation.updated">, env: Env): Promise<void> {
   const current = await currentOf(env, idOf(event));
   if (current !== null && current.conversation.type !== WORLD) {
-    const { conversation } = current;
+    const conversation = presentConversation(current.conversation, current.headSeqId);
     const frame: ServerFrame = { type: "conversation-updated", data: { conversation } };
-    await pushToMembers(env, conversation.conversationId, [], [frame]);
+    await pushToMembers(env, conversation.conversationId, [], [frame], current.memberIds);
   }
 }
 
@@ -82,27 +75,31 @@ async function memberAdded(event: EventOfType<"conversation.member.added">, env:
   }
   const ids = current.members.map((member) => member.userId);
   // With the head as it was then: up to there, and no further, the new ones have nothing to read.
-  const conversation = { ...current.conversation, headSeqId: then.headSeqId };
-  await pushTo(env, ids, [{ type: "conversation-joined", data: { conversation } }]);
-  const members = await withProfiles(env, current.members);
-  const operatorId = event.operator_id ?? "";
-  await pushToMembers(env, conversationId, ids, [
-    { type: "member-added", data: { conversationId, members, operatorId } },
+  const conversation = presentConversation(current.conversation, then.headSeqId);
+  await Promise.all([
+    pushTo(env, ids, [{ type: "conversation-joined", data: { conversation } }]),
+    introduceTo(env, conversationId, current.members, event.operator_id ?? ""),
   ]);
 }
 
-async function withProfiles(env: Env, states: readonly MemberState[]): Promise<Member[]> {
-  const users = await profilesForEvents(
-    env,
-    states.map((state) => state.userId),
-  );
-  return states.map((state) => presentMember(state, users.get(state.userId)));
+/** Those who were there are read after the names, which may take a while: who was removed meanwhile gets nothing. */
+async function introduceTo(
+  env: Env,
+  conversationId: string,
+  joined: readonly MemberState[],
+  operatorId: string,
+): Promise<void> {
+  const ids = joined.map((state) => state.userId);
+  const users = await profilesForEvents(env, ids);
+  const members = joined.map((state) => presentMember(state, users.get(state.userId)));
+  const frame: ServerFrame = { type: "member-added", data: { conversationId, members, operatorId } };
+  await pushToMembers(env, conversationId, ids, [frame]);
 }
 
 async function memberRemoved(event: EventOfType<"conversation.member.removed">, env: Env): Promise<void> {
   const conversationId = idOf(event);
   const { user_id: userId, reason } = event.payload;
-  const current = await roomOf(env, conversationId).current([userId]);
+  const current = await currentOf(env, conversationId, [userId]);
   if (current !== null && current.members.length > 0) {
     return;
   }
@@ -113,12 +110,13 @@ async function memberRemoved(event: EventOfType<"conversation.member.removed">, 
     conversationId,
     [userId],
     [{ type: "member-removed", data: { conversationId, userId, operatorId } }],
+    current?.memberIds,
   );
 }
 
 async function roleUpdated(event: EventOfType<"conversation.member.role.updated">, env: Env): Promise<void> {
   const conversationId = idOf(event);
-  const current = await roomOf(env, conversationId).current([event.payload.user_id]);
+  const current = await currentOf(env, conversationId, [event.payload.user_id]);
   const [member] = current?.members ?? [];
   if (member === undefined) {
     return;
@@ -130,6 +128,7 @@ async function roleUpdated(event: EventOfType<"conversation.member.role.updated"
     conversationId,
     [],
     [{ type: "member-role-changed", data: { conversationId, userId, role } }],
+    current?.memberIds,
   );
 }
 

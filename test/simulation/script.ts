@@ -178,6 +178,8 @@ async function perform(run: Run, op: ScriptOp): Promise<OpOutcome> {
         return { error: answer.error };
       }
       answer.added.forEach((user) => members.get(op.conversation)?.add(user));
+      // Who is removed again before they are told is told nothing.
+      await backend.told(op.conversation);
       return { added: [...answer.added].sort(), failed: [...answer.failed].sort() };
     }
     case "remove": {
@@ -186,6 +188,7 @@ async function perform(run: Run, op: ScriptOp): Promise<OpOutcome> {
         return { error: answer.error };
       }
       members.get(op.conversation)?.delete(op.user);
+      await backend.told(op.conversation);
       return { dismissed: answer.dismissed };
     }
     case "history": {

@@ -33,7 +33,7 @@ export const OPERATIONS = {
   "member added":
     /^worker 1; objects room 7, session 3, cache 2; rows room 12, sql 7; SQL 6 in 2; queue 2; cache 3 in 2$/,
   "member removed":
-    /^worker 1; objects room 6, session 3, cache 1; rows room 10, sql 4; SQL 3 in 1; queue 1; cache 2 in 1$/,
+    /^worker 1; objects room 5, session 3, cache 1; rows room 10, sql 4; SQL 3 in 1; queue 1; cache 2 in 1$/,
 } as const satisfies Record<string, RegExp>;
 
 export type OperationName = keyof typeof OPERATIONS;
