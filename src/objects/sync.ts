@@ -34,8 +34,10 @@ import { hotMessages, logged, messageAt } from "./syncMessages.ts";
 import { furtherUnlisted, unlistedOf } from "./syncUnlisted.ts";
 import { readVersions, updatedSince, updatedWithinBytes } from "./syncUpdated.ts";
 
-/** Conversations in one answer: most people's all. As list items alone they are some 100 KB. */
-const PAGE = 250;
+/** Conversations in one answer: most people's all, some 100 KB as list items. Fewer, where these alone are too long. */
+const PAGES = [250, 50, 10] as const;
+/** JSON of an answer's list items: announcements and last messages may be long. */
+const ITEMS_BYTES = 256 * 1024;
 /**
  * JSON of all messages in one answer; the rest is left to `hasMore`. Well below the bytes at which a socket counts as slow
  * (`SLOW_READER_BYTES`): else the first frame behind a long answer would close it, and the client would come back for the same.
@@ -97,11 +99,35 @@ export async function readHeads(
 
 export async function buildSync(
   env: Env,
+  cache: Cache,
+  actor: Actor,
+  here: SeenBy,
+  request: SyncRequest,
+  later: Later,
+): Promise<Result<SyncResult>> {
+  const [most, ...fewer] = PAGES;
+  let synced = await syncPage(env, cache, actor, here, request, later, most);
+  for (const limit of fewer) {
+    if (synced.ok && itemBytes(synced.value.conversations) > ITEMS_BYTES) {
+      synced = await syncPage(env, cache, actor, here, request, later, limit);
+    }
+  }
+  return synced;
+}
+
+function itemBytes(conversations: readonly SyncedConversation[]): number {
+  return conversations.reduce((sum, one) => sum + jsonBytes({ ...one, messages: [], updated: [] }), 0);
+}
+
+/** @param limit how many conversations of the list are looked at */
+async function syncPage(
+  env: Env,
   plainCache: Cache,
   actor: Actor,
   here: SeenBy,
   request: SyncRequest,
   later: Later,
+  limit: number,
 ): Promise<Result<SyncResult>> {
   // What does not wait for each other is one pipeline: first heads and versions, then all about those that have changed.
   const cache = coalesced(plainCache);
@@ -109,7 +135,7 @@ export async function buildSync(
   const further = furtherUnlisted(request.cursor);
   const page: Awaited<ReturnType<typeof conversationPage>> =
     further === undefined
-      ? await conversationPage(sources, actor, { limit: PAGE, cursor: request.cursor }, "listWithoutMessages")
+      ? await conversationPage(sources, actor, { limit, cursor: request.cursor }, "listWithoutMessages")
       : ok({ items: [], nextCursor: further.listCursor });
   if (!page.ok) {
     return page;

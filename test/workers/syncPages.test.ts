@@ -1,4 +1,4 @@
-/** What `sync` says of conversations that a client names and is in no more: of all of them, however many. */
+/** The pages of a sync: of everything that is gone, however many; of lists that are long, or whose items are. */
 import { env } from "cloudflare:workers";
 import { describe, it } from "vitest";
 import { newGroupId } from "../../src/platform/ids.ts";
@@ -42,6 +42,22 @@ describe("sync", () => {
     expect(asked).toEqual([100, 100, 31]);
     expect(all.flatMap((page) => page.removed).toSorted()).toEqual(gone.toSorted());
     expect(namesOf(all).toSorted()).toEqual([late, "world_chat_room"].toSorted());
+  });
+
+  it("names fewer conversations at a time where they are long, and all of them in the end", async ({ expect }) => {
+    const me = await register();
+    const announcement = "😀".repeat(2_000);
+    const groups = Array.from({ length: 60 }, groupId);
+    await repositories(env).persistence.applyRoomRecords(
+      groups.flatMap((id) => [conversation(1, state(id, { announcement })), member(id, 2, me.user.userId)]),
+    );
+    const socket = await connect(me.user.userId, me.deviceId);
+    const all = await pages(async (cursor) => {
+      socket.send({ type: "sync", data: { heads: {}, ...(cursor === undefined ? {} : { cursor }) } });
+      return (await socket.next("sync-result")).data;
+    });
+    expect(all.map((page) => page.conversations.length)).toEqual([10, 10, 10, 10, 21]);
+    expect(namesOf(all).toSorted()).toEqual([...groups, "world_chat_room"].toSorted());
   });
 
   it("goes on with the list behind what is gone, over the socket", async ({ expect }) => {
