@@ -72,7 +72,8 @@ export class RoomOutbox {
   }
 
   /**
-   * Rows that somebody has confirmed. They leave the disk with the next change, at the latest with the alarm: a transaction for each
+   * Rows that somebody has confirmed. They leave the disk with the room's next change or persisted batch, at the latest with the
+   * alarm: a transaction for each
    * confirmation is a write that somebody else's acknowledgement waits behind. A room that dies before sends them again, which
    * changes nothing, as if the confirmation had been lost.
    */
@@ -81,7 +82,7 @@ export class RoomOutbox {
     this.deleted(outboxIds);
   }
 
-  /** Before anybody looks at the rows, or writes. */
+  /** Before anybody asks which rows are not confirmed, or writes some. */
   deleteSettled(): void {
     const ids = this.#settled.splice(0);
     if (ids.length > 0) {

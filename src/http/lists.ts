@@ -19,6 +19,9 @@ export type ListSources = {
 /** Rooms asked at one time. */
 const ROOMS_AT_ONCE = 50;
 
+/** Of a list's first page, for when SQL is away: more would be too long to keep (`keepLastKnown`). */
+const KEPT_ITEMS = 100;
+
 type Kept = Page<ConversationItem> & { readonly limit: number };
 
 /**
@@ -40,9 +43,10 @@ export async function conversationPage(
   try {
     const listed = await load();
     if (listed.ok) {
-      // Last messages come from rooms and their cache; without them a page of a hundred is some 40 KB.
-      const items = listed.value.items.map((item) => ({ ...item, lastMessage: null }));
-      keepLastKnown(cache, later, entry.lifeMs, [[entry.key, { ...listed.value, items, limit: page.limit }]]);
+      // Last messages come from rooms and their cache; without them this is some 40 KB.
+      const items = listed.value.items.slice(0, KEPT_ITEMS).map((item) => ({ ...item, lastMessage: null }));
+      const nextCursor = items.length < listed.value.items.length ? null : listed.value.nextCursor;
+      keepLastKnown(cache, later, entry.lifeMs, [[entry.key, { items, nextCursor, limit: page.limit } satisfies Kept]]);
     }
     return listed;
   } catch (error) {

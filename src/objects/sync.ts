@@ -37,13 +37,13 @@ import { readVersions, updatedSince, updatedWithinBytes } from "./syncUpdated.ts
 /** Conversations in one answer: most people's all, some 100 KB as list items. Fewer, where these alone are too long. */
 const PAGES = [250, 50, 10] as const;
 /** JSON of an answer's list items: announcements and last messages may be long. */
-const ITEMS_BYTES = 256 * 1024;
+const ITEMS_BYTES = 192 * 1024;
 /**
- * JSON of all messages in one answer; the rest is left to `hasMore`. Well below the bytes at which a socket counts as slow
- * (`SLOW_READER_BYTES`): else the first frame behind a long answer would close it, and the client would come back for the same.
+ * JSON of all messages in one answer; the rest is left to `hasMore`. With items and changed messages below the bytes at which a
+ * socket counts as slow (`SLOW_READER_BYTES`): else the first frame behind a long answer would close it, and the client would come back for the same.
  */
-const MESSAGES_BYTES = 512 * 1024;
-/** Rooms asked at one time when the cache does not know them. */
+const MESSAGES_BYTES = 384 * 1024;
+/** Rooms asked at one time. */
 const SLICE = 50;
 
 /**
@@ -107,7 +107,9 @@ export async function buildSync(
 ): Promise<Result<SyncResult>> {
   const [most, ...fewer] = PAGES;
   let synced = await syncPage(env, cache, actor, here, request, later, most);
-  for (const limit of fewer) {
+  // A page of what the list does not hold has a limit of its own.
+  const hasList = furtherUnlisted(request.cursor) === undefined;
+  for (const limit of hasList ? fewer : []) {
     if (synced.ok && itemBytes(synced.value.conversations) > ITEMS_BYTES) {
       synced = await syncPage(env, cache, actor, here, request, later, limit);
     }
@@ -183,50 +185,53 @@ async function syncPage(
     newestInCache({ cache }, atHeads.filter(isPastReach)),
     hotMessages(cache, atHeads, after),
   ]);
-  const conversations = await Promise.all(
-    atHeads.map(async (item): Promise<SyncedConversation[]> => {
-      const id = item.conversation.conversationId;
-      const from = after.get(id) ?? 0;
-      const standing = standingOf(item);
-      const known = knownHead(request, id);
-      const isChanged = hasChanges(known, standing);
-      // Where its room is asked for changes the log is as near, and newer than the cache.
-      const cached = item.headSeqId > from && !isChanged ? hot.get(id) : undefined;
-      const changes = isChanged ? await updatedSince(env, actor, id, known.version) : [];
-      const messages = item.headSeqId > from ? (cached ?? (await logged(env, actor, id, from))) : [];
-      const upTo = changesUpTo(standing, cachedVersions.get(id) ?? 0, cached !== undefined);
-      if (messages === undefined || changes === undefined) {
-        // Removed while this was read: a version without its changes would hide them for good, should they come back.
-        removed.push(id);
-        return [];
-      }
-      const updated = withoutThese(changes, messages);
-      const newest = messages.at(-1);
-      const reached = newest?.seqId ?? from;
-      // What came while this was read counts in all of it, or in none.
-      const cachedLast = newestCached.get(id);
-      // Behind the head that was read with the version the cache may have what was said after a removal; nobody leaves the world.
-      const inWorld = item.conversation.type === WORLD ? (cachedLast?.seqId ?? 0) : 0;
-      const headSeqId = Math.max(item.headSeqId, reached, inWorld);
-      const found = reached === headSeqId ? newest : cachedLast;
-      const last = found?.seqId === headSeqId ? found : await messageAt(env, id, headSeqId);
-      const lastMessage = changes.find(({ seqId }) => seqId === headSeqId) ?? last ?? null;
-      const own = messages.findLast((message) => message.senderId === actor.userId)?.seqId ?? 0;
-      const readSeqId = Math.max(item.readSeqId, own);
-      const shown = { ...item, headSeqId, readSeqId, lastMessage };
-      return [
-        {
-          ...presentItem(shown, actor.userId, here, peers),
-          messages: messages.map((message) => messageFor(message, actor.userId)),
-          hasMore: reached < headSeqId,
-          ...(upTo === item.conversation.version ? {} : { changesUpTo: upTo }),
-          updated: updated.map((message) => messageFor(message, actor.userId)),
-        },
-      ];
-    }),
-  );
+  const synced = async (item: ConversationItem): Promise<SyncedConversation[]> => {
+    const id = item.conversation.conversationId;
+    const from = after.get(id) ?? 0;
+    const standing = standingOf(item);
+    const known = knownHead(request, id);
+    const isChanged = hasChanges(known, standing);
+    // Where its room is asked for changes the log is as near, and newer than the cache.
+    const cached = item.headSeqId > from && !isChanged ? hot.get(id) : undefined;
+    const changes = isChanged ? await updatedSince(env, actor, id, known.version) : [];
+    const messages = item.headSeqId > from ? (cached ?? (await logged(env, actor, id, from))) : [];
+    const upTo = changesUpTo(standing, cachedVersions.get(id) ?? 0, cached !== undefined);
+    if (messages === undefined || changes === undefined) {
+      // Removed while this was read: a version without its changes would hide them for good, should they come back.
+      removed.push(id);
+      return [];
+    }
+    const updated = withoutThese(changes, messages);
+    const newest = messages.at(-1);
+    const reached = newest?.seqId ?? from;
+    // What came while this was read counts in all of it, or in none.
+    const cachedLast = newestCached.get(id);
+    // Behind the head that was read with the version the cache may have what was said after a removal; nobody leaves the world.
+    const inWorld = item.conversation.type === WORLD ? (cachedLast?.seqId ?? 0) : 0;
+    const headSeqId = Math.max(item.headSeqId, newest?.seqId ?? 0, inWorld);
+    const found = newest?.seqId === headSeqId ? newest : cachedLast;
+    const last = found?.seqId === headSeqId ? found : await messageAt(env, id, headSeqId);
+    const lastMessage = changes.find(({ seqId }) => seqId === headSeqId) ?? last ?? null;
+    const own = messages.findLast((message) => message.senderId === actor.userId)?.seqId ?? 0;
+    const readSeqId = Math.max(item.readSeqId, own);
+    const shown = { ...item, headSeqId, readSeqId, lastMessage };
+    return [
+      {
+        ...presentItem(shown, actor.userId, here, peers),
+        messages: messages.map((message) => messageFor(message, actor.userId)),
+        hasMore: reached < headSeqId,
+        ...(upTo === item.conversation.version ? {} : { changesUpTo: upTo }),
+        updated: updated.map((message) => messageFor(message, actor.userId)),
+      },
+    ];
+  };
+  const conversations: SyncedConversation[] = [];
+  for (let at = 0; at < atHeads.length; at += SLICE) {
+    const slice = await Promise.all(atHeads.slice(at, at + SLICE).map(synced));
+    conversations.push(...slice.flat());
+  }
   return ok({
-    conversations: withinBytes(conversations.flat()),
+    conversations: withinBytes(conversations),
     removed: [...unlisted.removed, ...removed],
     nextCursor: unlisted.nextCursor ?? page.value.nextCursor,
     serverTime: systemClock.now(),

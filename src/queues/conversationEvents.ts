@@ -46,7 +46,7 @@ function idOf(event: Event): string {
   return event.conversation_id ?? "";
 }
 
-/** The conversation, who of these is in it, and a page of all who are, as it is now; null once it is dismissed. */
+/** The conversation as it is now, with who of these is in it, and a page of all who are; null once it is dismissed. */
 function currentOf(env: Env, conversationId: string, among: string[] = []): Promise<CurrentView | null> {
   return roomOf(env, conversationId).current(among, MEMBERS_PAGE);
 }
@@ -65,11 +65,8 @@ async function updated(event: EventOfType<"conversation.updated">, env: Env): Pr
 async function memberAdded(event: EventOfType<"conversation.member.added">, env: Env): Promise<void> {
   const conversationId = idOf(event);
   const { members: told, conversation: then } = event.payload;
-  const current = await currentOf(
-    env,
-    conversationId,
-    told.map((member) => member.user_id),
-  );
+  const among = told.map((member) => member.user_id);
+  const current = await roomOf(env, conversationId).current(among, 0);
   if (current === null || current.members.length === 0) {
     return;
   }
@@ -104,14 +101,11 @@ async function memberRemoved(event: EventOfType<"conversation.member.removed">, 
     return;
   }
   const operatorId = event.operator_id ?? userId;
-  await pushTo(env, [userId], [{ type: "conversation-removed", data: { conversationId, reason } }]);
-  await pushToMembers(
-    env,
-    conversationId,
-    [userId],
-    [{ type: "member-removed", data: { conversationId, userId, operatorId } }],
-    current?.memberIds,
-  );
+  const frame: ServerFrame = { type: "member-removed", data: { conversationId, userId, operatorId } };
+  await Promise.all([
+    pushTo(env, [userId], [{ type: "conversation-removed", data: { conversationId, reason } }]),
+    pushToMembers(env, conversationId, [userId], [frame], current?.memberIds),
+  ]);
 }
 
 async function roleUpdated(event: EventOfType<"conversation.member.role.updated">, env: Env): Promise<void> {
@@ -122,14 +116,11 @@ async function roleUpdated(event: EventOfType<"conversation.member.role.updated"
     return;
   }
   const { userId, role } = member;
-  await pushTo(env, [userId], [{ type: "role-updated", data: { conversationId, role } }]);
-  await pushToMembers(
-    env,
-    conversationId,
-    [],
-    [{ type: "member-role-changed", data: { conversationId, userId, role } }],
-    current?.memberIds,
-  );
+  const frame: ServerFrame = { type: "member-role-changed", data: { conversationId, userId, role } };
+  await Promise.all([
+    pushTo(env, [userId], [{ type: "role-updated", data: { conversationId, role } }]),
+    pushToMembers(env, conversationId, [], [frame], current?.memberIds),
+  ]);
 }
 
 /** To the owner and the admins who are here, as long as nobody has decided. */

@@ -26,6 +26,7 @@ export const OPERATIONS = {
   "history page": /^worker 1; objects room 1, session 1$/,
   "sync, everything is new": /^worker 1; objects session 4, cache 3; SQL 1 in 1; cache 24 in 3$/,
   "sync by socket, nothing is new": /^frames 1; objects cache 2; SQL 1 in 1; cache 3 in 2$/,
+  "sync by socket, all has been read elsewhere": /^frames 1; objects cache 3; SQL 1 in 1; cache 23 in 3$/,
   "friend request":
     /^worker 1; objects session 4, shard 1, cache 1; rows session 4, cache 1, sql 14; SQL 17 in 7; queue 2; cache 2 in 1$/,
   "read pointer, by socket": /^frames 1; objects room 5, session 1; rows room [67], sql 2; SQL 1 in 1; queue 2$/,

@@ -57,9 +57,13 @@ describe("while SQL does not know of a removal", () => {
       ["DEL", CACHE_KEYS.headSeqId(id), CACHE_KEYS.version(id)],
       ["SETMAX", CACHE_KEYS.headSeqId(id), "1"],
     ]);
-    const { conversations } = await syncOf(other, { [id]: { seqId: 1, version, readSeqId: 0 } });
-    const item = conversations.find((one) => one.conversation.conversationId === id);
-    expect(item).toMatchObject({ readSeqId: 1, messages: [], lastMessage: { content: "before" } });
+    // Whatever the client says it has.
+    for (const seqId of [1, 2, 1_000_000]) {
+      const { conversations } = await syncOf(other, { [id]: { seqId, version, readSeqId: 0 } });
+      const item = conversations.find((one) => one.conversation.conversationId === id);
+      expect(item).toMatchObject({ readSeqId: 1, messages: [], lastMessage: { content: "before" }, hasMore: false });
+      expect(item?.conversation.headSeqId).toBe(1);
+    }
   });
 
   it("the next change that is written through takes it along", async ({ expect }) => {
