@@ -9,6 +9,9 @@ import { describeError, log } from "../telemetry/log.ts";
 import { noteGivingUp } from "./letters.ts";
 import { deadNext, retryDelayS } from "./retry.ts";
 
+/** Presence stands in no outbox: its handler tells the user's object that it has come. */
+const WITHOUT_OUTBOX: ReadonlySet<string> = new Set(["user.online", "user.offline"]);
+
 export type EventHandler<Topic extends EventTopic> = (event: EventOf<Topic>, env: Env) => Promise<void>;
 
 export async function consumeEvents<Topic extends EventTopic>(
@@ -30,7 +33,9 @@ export async function consumeEvents<Topic extends EventTopic>(
       const event = parsed.data as EventOf<Topic>;
       try {
         await handle(event, env);
-        done.push(event.event_id);
+        if (!WITHOUT_OUTBOX.has(event.event_type)) {
+          done.push(event.event_id);
+        }
         message.ack();
       } catch (error) {
         log("warn", "an event was not handled, will be repeated", {
@@ -54,10 +59,7 @@ async function tryAgain(topic: EventTopic, message: Message, env: Env, reason: u
   message.retry({ delaySeconds: retryDelayS(message.attempts) });
 }
 
-/**
- * An event of a room is named `{conversationId}:{outbox row}`; any other began in SQL (or nowhere:
- * presence has no outbox, and deleting a row that is not there changes nothing).
- */
+/** An event of a room is named `{conversationId}:{outbox row}`; any other began in SQL. */
 export async function settleEvents(eventIds: readonly string[], env: Env): Promise<void> {
   const byRoom = new Map<string, number[]>();
   const fromSql: string[] = [];
