@@ -293,6 +293,24 @@ describe("changes on their way to SQL", () => {
     expect(room.outbox().filter((row) => row.topic === "gochat.messages.persist")).toEqual([]);
   });
 
+  it("do not overtake each other where an alarm came while a batch was under way", ({ expect }) => {
+    const room = MemoryRoom.group(["owner", "a", "b", "c"]);
+    // Neither is ever written through.
+    must(removeMember(room.core, actorOf("owner"), "a", room.now));
+    room.pass(1);
+    room.say("owner", "1");
+    expect(spans(room)).toEqual([[1, 1]]);
+    must(removeMember(room.core, actorOf("owner"), "b", room.now));
+    room.pass(OUTBOX_RETRY_MS - 1);
+    room.core.onAlarm(room.now);
+    confirm(room, 1, 1);
+    expect(batches(room)).toEqual([]);
+    room.pass(1);
+    room.core.onAlarm(room.now);
+    const gone = batches(room).flatMap(({ records }) => records.filter(({ kind }) => kind === "memberRemoved"));
+    expect(gone).toMatchObject([{ userId: "a" }, { userId: "b" }]);
+  });
+
   it("that are confirmed leave the disk with the next change or the alarm; who dies before sends them once more", ({
     expect,
   }) => {

@@ -136,11 +136,16 @@ export class RoomOutbox {
     const kept = room.store.outbox(OUTBOX_PAGE);
     room.hasOutbox = kept.length > 0;
     const due = kept.filter((row) => room.now - (this.#sentAt.get(row.id) ?? 0) >= OUTBOX_RETRY_MS);
+    const isFree = this.#flight === undefined;
     for (const row of due) {
-      this.#sentAt.set(row.id, room.now);
+      // Behind a batch that is under way no record leaves: one that counted as sent would come after later ones, and SQL would have
+      // the version that an older record tells.
+      if (isFree || row.topic !== PERSIST_TOPIC) {
+        this.#sentAt.set(row.id, room.now);
+      }
     }
     this.#publish(due);
-    if (this.#flight === undefined) {
+    if (isFree) {
       this.#notBefore = 0;
       this.#unsent = due.filter((row) => row.topic === PERSIST_TOPIC);
     }
