@@ -73,9 +73,8 @@ export class RoomOutbox {
 
   /**
    * Rows that somebody has confirmed. They leave the disk with the room's next change or persisted batch, at the latest with the
-   * alarm: a transaction for each
-   * confirmation is a write that somebody else's acknowledgement waits behind. A room that dies before sends them again, which
-   * changes nothing, as if the confirmation had been lost.
+   * alarm: a transaction for each confirmation is a write that somebody else's acknowledgement waits behind. A room that dies
+   * before sends them again, which changes nothing, as if the confirmation had been lost.
    */
   settled(outboxIds: readonly number[]): void {
     this.#settled.push(...outboxIds);

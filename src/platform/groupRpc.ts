@@ -46,7 +46,10 @@ export interface GroupRpc {
   joinRequests(actor: Actor, page: { after: string; limit: number }): Promise<Result<JoinRequestState[]>>;
   decideJoin(actor: Actor, decision: JoinDecision): Promise<Result<RoomChange<JoinRequestState>>>;
 
-  /** For consumers, without asking who wants to know: as it is now, who of `among` is in it, and so many of its members; null when it is none or is dismissed. */
+  /**
+   * For consumers, without asking who wants to know: as it is now, who of `among` is in it, and so many of its members; null when
+   * it is none or is dismissed.
+   */
   current(among: string[], firstMembers: number): Promise<CurrentView | null>;
   /** For consumers: a request that waits, and a page of those who may decide it, by user id, after `after`. */
   pendingJoin(
