@@ -62,7 +62,7 @@ export function meaning(plan: Plan): string {
   broadcasts each message by itself.
 - **Idle sockets**: ${number(plan.guests)} guests, signed in and connected, who say nothing for ${plan.idleMs / 1_000} s, so that their objects hibernate; the growth of workerd's resident memory, divided by the sockets, on a process that
   was started for it. The bare socket's object has a database as well, which it does not use.
-- **Connect storm**: the same guests, from the first upgrade to the last \`connected\`, ${STORM_AT_ONCE} at a time: token checked, device looked up, presence written. The SDK's sync after it is not part of it.
+- **Connect storm**: the same guests, from the first upgrade to the last \`connected\`, ${STORM_AT_ONCE} at a time: token checked, device looked up, presence written. The SDK's sync after it is not part of it. The bare sockets come to objects that exist as well, which read and write nothing.
 - **Into SQL**: groups of two, with what their members have sent and nobody has written to SQL yet, since the benchmark is the bus (\`BUS=kafka\`) and holds it. The span is from the moment at which it lets
   go, over the consumer, SQL and the rooms' confirmations, until every room knows that its log is in SQL; then the rows are counted there. Pushes are as the bridge's own: ${PARTITIONS} partitions, one push in flight for each.
   MariaDB is a real one, started for this, its transactions written at each commit but not synced (\`innodb_flush_log_at_trx_commit=2\`). The bridge and MariaDB share the two cores with everything else.

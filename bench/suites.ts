@@ -171,10 +171,11 @@ class Bench {
     return await this.#loaders[target.name].run(command);
   }
 
-  /** What later commands on our server need. */
+  /** What later commands need; on the bare server there is less to prepare. */
   async prepare(what: string, command: LoadCommand): Promise<void> {
     const begun = performance.now();
     await this.#loaders.ours.run(command);
+    await this.#loaders.bare.run(command);
     console.log(`made ${what} in ${((performance.now() - begun) / 1_000).toFixed(0)} s`);
   }
 

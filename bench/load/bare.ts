@@ -23,7 +23,11 @@ export class BareDriver implements LoadDriver {
     this.#turn += 1;
     switch (command.do) {
       case "prepare":
+        return { kind: "done" };
       case "guests":
+        // Ours exist on disk when they come; so do these. The first time a database is made, which takes longer than to connect.
+        await inPool(guests(command.count), CONNECT_AT_ONCE, (name) => this.#connect(aloneUrl(url, name)));
+        await this.#closeAll();
         return { kind: "done" };
       case "direct":
         return await this.#acks(url, 1, command.span, workerdPid, command.shape);
@@ -42,9 +46,7 @@ export class BareDriver implements LoadDriver {
       case "hot":
         throw new Error("the bare objects have no rooms that many send into");
       case "storm": {
-        const opens = Array.from({ length: command.count }, (_, index) => async () => {
-          this.#open.push(await openSocket(`${socketUrl(url)}/alone/${this.#turn}-${index}`));
-        });
+        const opens = guests(command.count).map((name) => () => this.#connect(aloneUrl(url, name)));
         return await measureStorm(opens, command.atOnce, workerdPid);
       }
       case "closeAll":
@@ -146,4 +148,13 @@ export class BareDriver implements LoadDriver {
 
 function socketUrl(url: string): string {
   return url.replace(/^http/, "ws");
+}
+
+/** Names of objects with one socket each: the counterparts of the guests. */
+function guests(count: number): string[] {
+  return Array.from({ length: count }, (_, index) => `guest-${index}`);
+}
+
+function aloneUrl(url: string, name: string): string {
+  return `${socketUrl(url)}/alone/${name}`;
 }

@@ -11,7 +11,7 @@ export type Shape = true;
 export type LoadCommand =
   /** Makes the accounts, friendships and groups that later commands use, and connects them. */
   | { do: "prepare"; members: number; pairs: number; groups: number[] }
-  /** Makes guests, for the world room and as idle users. Does not connect them. */
+  /** Makes guests, for the world room and as idle users, or the objects that the bare sockets come to. Leaves nobody connected. */
   | { do: "guests"; count: number }
   | { do: "direct"; span: Span; shape?: Shape }
   | { do: "pairs"; pairs: number; span: Span; shape?: Shape }
