@@ -1,7 +1,7 @@
 /** Runs of projects of vitest.config.ts as steps of a command, and their summary. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 
@@ -35,17 +35,26 @@ export interface ProjectOptions {
   readonly args?: readonly string[];
   /** On top of this process's environment. */
   readonly env?: Readonly<Record<string, string>>;
+  /** It runs beside another: what it says goes to the terminal when it has ended, in one piece. */
+  readonly aside?: boolean;
 }
 
 /** Runs a project; what it says goes to the terminal. */
-export async function runProject(step: string, { args = [], env = {} }: ProjectOptions = {}): Promise<Outcome> {
+export async function runProject(
+  step: string,
+  { args = [], env = {}, aside = false }: ProjectOptions = {},
+): Promise<Outcome> {
   const folder = mkdtempSync(join(tmpdir(), "gochat-report-"));
   const file = join(folder, "report.json");
-  const began = begin(step);
+  const said = aside ? join(folder, "said.txt") : undefined;
+  const began = begin(aside ? `${step}, beside the others; what it says comes when it has ended` : step);
   const vitest = join(ROOT, "node_modules/.bin/vitest");
   const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${file}`];
-  const code = await run(vitest, ["run", "--project", step, ...reporters, ...args], env);
+  const code = await run(vitest, ["run", "--project", step, ...reporters, ...args], env, said);
   const report = reportIn(file);
+  if (said !== undefined) {
+    process.stdout.write(`\n=== what ${step} said\n${readFileSync(said, "utf8")}`);
+  }
   rmSync(folder, { recursive: true, force: true });
   const { numPassedTests: passed, numFailedTests } = report;
   // A file that cannot be loaded, an error outside of any test, a run without a report: no test failed, and yet.
@@ -108,26 +117,32 @@ function firstLine(text: string): string {
   return (text.split("\n")[0] ?? "").slice(0, 300);
 }
 
-let running: ChildProcess | undefined;
+const running = new Set<ChildProcess>();
 
 /** Asks what runs to end. */
 export function interruptRun(): void {
-  running?.kill("SIGTERM");
+  for (const child of running) {
+    child.kill("SIGTERM");
+  }
 }
 
-/** @returns its exit code; null when a signal ended it */
+/**
+ * @param into the file that takes what it says, instead of the terminal
+ * @returns its exit code; null when a signal ended it
+ */
 export async function run(
   command: string,
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
+  into?: string,
 ): Promise<number | null> {
-  const child = spawn(command, args, {
-    cwd: ROOT,
-    stdio: ["ignore", "inherit", "inherit"],
-    env: { ...process.env, ...env },
-  });
-  running = child;
+  const out = into === undefined ? "inherit" : openSync(into, "w");
+  const child = spawn(command, args, { cwd: ROOT, stdio: ["ignore", out, out], env: { ...process.env, ...env } });
+  if (typeof out === "number") {
+    closeSync(out);
+  }
+  running.add(child);
   const [code] = await once(child, "exit");
-  running = undefined;
+  running.delete(child);
   return typeof code === "number" ? code : null;
 }

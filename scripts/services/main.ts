@@ -1,19 +1,27 @@
 /**
- * `npm run test:services`: on a real Kafka, MariaDB and Redis, which this starts and ends, first the tests of test/services, then
- * a short fault run, then the suites that `npm test` runs on the embedded engines, end to end and chaos. Names of projects behind
- * `--` run those parts alone (services, engineFaults, engines, engineRest). What else stands there goes to vitest: `npm run test:services -- cache`
- * runs the files with that in their name.
+ * `npm run test:services`: on a real Kafka, MariaDB and Redis, which this starts and ends, the tests of test/services, a short fault
+ * run, and the suites that `npm test` runs on the embedded engines, end to end and chaos; in two lanes side by side. Names of projects
+ * behind `--` run those parts alone, one after the other (services, engineFaults, engines, engineRest). What else stands there goes to
+ * vitest: `npm run test:services -- cache` runs the files with that in their name.
  *
  * `npm run test:services -- faults` is the long fault run on these servers; test/chaos/engines.ts has its options.
  *
  * `npm run services` starts the three, prints how to reach them, and ends them at Ctrl-C.
  */
-import { interruptRun, run as runProgram, runProject, summarize } from "../testRuns.ts";
+import { interruptRun, type Outcome, run as runProgram, runProject, summarize } from "../testRuns.ts";
 import { missingForServices, startServices, type Services } from "./index.ts";
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
-/** Of vitest.config.ts, cheapest first. */
-const PROJECTS = ["services", "engineFaults", "engines", "engineRest"];
+/**
+ * Projects of vitest.config.ts. They wait more than they work, so two go at the same time; each lane has servers of its own, since the
+ * suites take Kafka's topics from each other.
+ */
+const LANES = [
+  ["services", "engines"],
+  ["engineFaults", "engineRest"],
+];
+/** It stops and kills servers, so it starts its own. */
+const ON_ITS_OWN = "engineFaults";
 const FAULT_RUN = "test/chaos/engines.ts";
 /** node:sqlite says at each start that it is new. */
 const NO_WARNING = "--disable-warning=ExperimentalWarning";
@@ -21,7 +29,7 @@ const NO_WARNING = "--disable-warning=ExperimentalWarning";
 const args = process.argv.slice(2);
 const onlyServe = args[0] === "--serve";
 
-let services: Services | undefined;
+const started: Services[] = [];
 /** The signal that asked for the end: the exit code says it, as a shell would. */
 let interrupted = false;
 const asked = new Promise<void>((resolve) => {
@@ -48,33 +56,59 @@ async function run(): Promise<number> {
     return (await runProgram(process.execPath, [NO_WARNING, FAULT_RUN, ...args.slice(1)])) ?? 130;
   }
   try {
-    console.log("starting Kafka, MariaDB and Redis");
-    const began = performance.now();
-    services = await startServices(console.log);
-    console.log(`they answer after ${((performance.now() - began) / 1000).toFixed(1)} s`);
+    // The first lane's, before a second begins: two would fetch Kafka at once on a new machine.
+    const services = await start();
     if (interrupted) {
       return 130;
     }
     return onlyServe ? await serve(services) : await test(services);
   } catch (error) {
     console.error(error instanceof Error ? error.message : error);
+    interruptRun();
     return 1;
   } finally {
-    await services?.dispose();
+    await Promise.all(started.map((services) => services.dispose()));
   }
 }
 
-async function test({ env }: Services): Promise<number> {
-  const parts = PROJECTS.filter((project) => args.includes(project));
+async function start(): Promise<Services> {
+  console.log("starting Kafka, MariaDB and Redis");
+  const began = performance.now();
+  const services = await startServices(console.log);
+  started.push(services);
+  console.log(`they answer after ${((performance.now() - began) / 1000).toFixed(1)} s`);
+  return services;
+}
+
+async function test(services: Services): Promise<number> {
+  const projects = LANES.flat();
+  const parts = projects.filter((project) => args.includes(project));
   const files = args.filter((arg) => !parts.includes(arg));
-  const outcomes = [];
-  for (const project of parts.length > 0 ? parts : PROJECTS) {
-    if (!interrupted) {
-      outcomes.push(await runProject(project, { args: ["--passWithNoTests", ...files], env }));
-    }
-  }
-  const { passed, failed } = summarize(outcomes);
+  const [first = [], ...beside] = args.length === 0 ? LANES : [parts.length > 0 ? parts : projects];
+  const lanes = [
+    runLane(first, files, () => Promise.resolve(services), false),
+    ...beside.map((lane) => runLane(lane, [], start, true)),
+  ];
+  const { passed, failed } = summarize((await Promise.all(lanes)).flat());
   return interrupted ? 130 : failed === 0 && passed > 0 ? 0 : 1;
+}
+
+/** One project after the other. */
+async function runLane(
+  projects: readonly string[],
+  files: readonly string[],
+  servicesOfIt: () => Promise<Services>,
+  aside: boolean,
+): Promise<Outcome[]> {
+  const outcomes: Outcome[] = [];
+  for (const project of projects) {
+    if (interrupted) {
+      break;
+    }
+    const env = project === ON_ITS_OWN ? {} : (await servicesOfIt()).env;
+    outcomes.push(await runProject(project, { args: ["--passWithNoTests", ...files], env, aside }));
+  }
+  return outcomes;
 }
 
 async function serve({ env }: Services): Promise<number> {
