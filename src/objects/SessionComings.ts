@@ -19,6 +19,10 @@ type Parts = {
   store: SessionSqlStore;
   /** Wakes the session after so long at the latest. */
   armAlarm(inMs: number): Promise<void>;
+  /** Has an open socket remember that this event was told; false: there is none. Sockets outlive this object's memory, not the server. */
+  remember(eventId: string): boolean;
+  /** Does an open socket remember that? */
+  remembered(eventId: string): boolean;
 };
 
 /** News that the bus did not take are tried again after this time, which doubles up to the last. */
@@ -37,12 +41,21 @@ export class SessionComings {
   #failures = 0;
   /** What was given to the bus last in this life of the object, and when to do it again, epoch milliseconds. */
   #taken: { eventId: string; againAt: number } | undefined;
+  /** News that were told, and still stand in the fact on disk. */
+  #told: string | undefined;
 
   constructor(parts: Parts) {
     this.#parts = parts;
   }
 
   get fact(): PresenceFact | undefined {
+    const stored = this.#stored;
+    const eventId = stored?.news?.eventId;
+    return stored !== undefined && eventId !== undefined && this.#wasTold(eventId) ? told(stored, eventId) : stored;
+  }
+
+  /** On disk. News that were told leave it with the next change or alarm: everybody who comes would cost one commit more. */
+  get #stored(): PresenceFact | undefined {
     return this.#parts.store.fact("presence");
   }
 
@@ -110,12 +123,31 @@ export class SessionComings {
     }
   }
 
-  /** A consumer has told everybody whom this event concerns. */
+  /**
+   * A consumer has told everybody whom this event concerns. Should the server die before this is on disk, it is told once more, with
+   * the same id and time, which shows nobody anything.
+   */
   told(eventId: string): void {
-    const { fact } = this;
-    if (fact !== undefined) {
-      this.#save(told(fact, eventId));
+    const stored = this.#stored;
+    if (stored?.news?.eventId !== eventId) {
+      return;
     }
+    this.#told = eventId;
+    if (!this.#parts.remember(eventId)) {
+      this.#save(told(stored, eventId));
+    }
+  }
+
+  /**
+   * What others may know, with those who have asked to be told.
+   * @param friendless the event that nobody else is to be told of: it counts as told, unless somebody has asked
+   */
+  viewFor(friendless?: string): WatchedPresence {
+    const view = this.view();
+    if (friendless !== undefined && view.watchers.length === 0) {
+      this.told(friendless);
+    }
+    return view;
   }
 
   /** What others may know, with those who have asked to be told. */
@@ -134,6 +166,10 @@ export class SessionComings {
     this.#saveWatchers(withoutWatchers(this.#watchers, watcherIds));
   }
 
+  #wasTold(eventId: string): boolean {
+    return this.#told === eventId || this.#parts.remembered(eventId);
+  }
+
   get #watchers(): string[] {
     return this.#parts.store.fact("watchers") ?? [];
   }
@@ -149,7 +185,7 @@ export class SessionComings {
 
   #save(fact: PresenceFact): void {
     const { store } = this.#parts;
-    if (JSON.stringify(fact) !== JSON.stringify(this.fact)) {
+    if (JSON.stringify(fact) !== JSON.stringify(this.#stored)) {
       store.transaction(() => store.saveFact("presence", fact));
     }
   }

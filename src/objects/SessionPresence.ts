@@ -62,13 +62,21 @@ export class SessionPresence {
 
   constructor(parts: Parts) {
     this.#parts = parts;
-    const { env, userId, settings, store, armAlarm } = parts;
+    const { env, userId, settings, sockets, store, armAlarm } = parts;
     this.comings = new SessionComings({
       env,
       userId,
       store,
       armAlarm,
       offlineAfterMs: settings.limits.offlineAfterMs,
+      remember: (eventId) => {
+        const here = this.#here();
+        for (const socket of here) {
+          sockets.remember(socket, { ...sockets.of(socket), told: eventId });
+        }
+        return here.length > 0;
+      },
+      remembered: (eventId) => this.#here().some((socket) => sockets.of(socket).told === eventId),
     });
   }
 
@@ -117,7 +125,12 @@ export class SessionPresence {
   async left(socket: WebSocket): Promise<void> {
     const { sockets, store } = this.#parts;
     this.#gone.add(socket);
-    const device = store.device(sockets.of(socket).deviceId);
+    const { deviceId, told } = sockets.of(socket);
+    if (told !== undefined) {
+      // It remembered that for this object; now another socket does, or the disk.
+      this.comings.told(told);
+    }
+    const device = store.device(deviceId);
     if (device !== undefined) {
       store.transaction(() => store.putDevice({ ...device, lastSeenAt: systemClock.now() }));
     }

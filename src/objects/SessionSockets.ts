@@ -19,6 +19,8 @@ export type Attachment = {
   muted: string[];
   /** Friends whose presence this socket has asked for; at most 200 ids, since an attachment holds 16 KiB. */
   watching?: string[];
+  /** The presence event that friends were told last while this socket was open; on disk it may still count as news. */
+  told?: string;
 };
 
 export class SessionSockets {

@@ -250,8 +250,8 @@ export class UserSession extends DurableObject<Env> implements SessionRpc {
 
   // ---- RPC: presence
 
-  presence(): Promise<WatchedPresence> {
-    return Promise.resolve(this.#presence.comings.view());
+  presence(friendless?: string): Promise<WatchedPresence> {
+    return Promise.resolve(this.#presence.comings.viewFor(friendless));
   }
 
   presenceTold(eventId: string): Promise<void> {

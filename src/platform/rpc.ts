@@ -198,8 +198,11 @@ export interface SessionRpc {
   notify(notice: Notice): Promise<void>;
   /** Own changes (read pointer, settings) to the user's other devices. */
   deliverToOthers(deviceId: string, frames: string[]): Promise<number>;
-  /** As friends see this user. */
-  presence(): Promise<WatchedPresence>;
+  /**
+   * As friends see this user.
+   * @param friendless an event of which a consumer has no friend to tell: told, unless somebody else has asked for it
+   */
+  presence(friendless?: string): Promise<WatchedPresence>;
   /** From the consumer of its events: everybody whom this one concerns has been told. */
   presenceTold(eventId: string): Promise<void>;
   /** Another user, who is a friend, wants to be told of this one's presence, or does not any more. */

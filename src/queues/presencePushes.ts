@@ -23,12 +23,13 @@ export async function onPresence(
 ): Promise<void> {
   const userId = event.user_id ?? "";
   const isOnline = event.event_type === "user.online";
-  const [{ watchers, ...view }, firstFriends] = await Promise.all([
-    sessionOf(env, userId).presence(),
+  const [firstFriends] = await Promise.all([
     lookup.first(userId),
     isOnline ? undefined : repositories(env).users.seen(userId, event.payload.last_seen_at),
   ]);
-  if (view.online !== isOnline) {
+  const friendless = firstFriends.length === 0;
+  const { watchers, ...view } = await sessionOf(env, userId).presence(friendless ? event.event_id : undefined);
+  if (view.online !== isOnline || (friendless && watchers.length === 0)) {
     return;
   }
   const friends = await onlineFriends(env, userId, firstFriends);

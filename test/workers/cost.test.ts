@@ -282,6 +282,8 @@ describe("what a send costs", () => {
       const [members, online, name] = crowd;
       const people = Array.from({ length: members }, newUserId);
       const id = await newGroup(people);
+      // What was confirmed of its creation leaves with the alarm. Until the crowd is here the room may have slept, and forgotten that.
+      await meter.alarm("room", id);
       const sockets: TestSocket[] = [];
       while (sockets.length < online) {
         const next = people.slice(sockets.length, Math.min(online, sockets.length + COMING_AT_ONCE));
@@ -292,8 +294,9 @@ describe("what a send costs", () => {
       bus.sent.splice(0);
       const [sender] = sockets as [TestSocket];
       const { rowsWritten, commands, requests } = await sendTo(context, name, id, sender);
-      // The message, its index entry, two watermarks twice at the most; in SQL the message, its index entry, the sender's pointer.
-      expect(rowsWritten).toEqual({ room: expect.toBeOneOf([5, 6]), session: 0, shard: 0, cache: 0, sql: 3 });
+      // The message, its index entry, the alarm, and two watermarks, which are saved together where the machine is quick; in SQL the
+      // message, its index entry, the sender's pointer.
+      expect(rowsWritten).toEqual({ room: expect.toBeOneOf([5, 6, 7]), session: 0, shard: 0, cache: 0, sql: 3 });
       expect(commands).toBeLessThanOrEqual(5);
       expect(requests.session).toBe(online);
     },

@@ -1,9 +1,11 @@
 /** Events of users who came or went: late, twice, refused, lost, and many at once. */
 import { env } from "cloudflare:workers";
-import { evictDurableObject } from "cloudflare:test";
+import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { afterEach, describe, it, vi } from "vitest";
 import { CACHE_KEYS } from "../../src/cache/types.ts";
 import { PRESENCE_PUSHES } from "../../src/domain/audience.ts";
+import type { PresenceFact } from "../../src/domain/comings.ts";
+import type { Attachment } from "../../src/objects/SessionSockets.ts";
 import { UserSession } from "../../src/objects/UserSession.ts";
 import { newId } from "../../src/platform/ids.ts";
 import { advance, deliver, envWith, eventually, HeldBus, newUserId, resetClock, signIn } from "./support/harness.ts";
@@ -35,6 +37,23 @@ async function coming() {
   const socket = await connect(a, deviceId);
   const [online] = await bus.next<Event>(USER_EVENTS, a);
   return { a, onB, bus, deviceId, socket, online };
+}
+
+/** The event that the object would publish, were its memory and its sockets gone. */
+async function newsOnDisk(userId: string): Promise<string | undefined> {
+  return runInDurableObject(env.SESSIONS.getByName(userId), (_, { storage }) => {
+    const [fact] = storage.sql.exec<{ value: string }>("SELECT value FROM facts WHERE name = 'presence'").toArray();
+    return (JSON.parse(fact?.value ?? "{}") as PresenceFact).news?.eventId;
+  });
+}
+
+/** Does its only socket remember that this was told? */
+async function knows(userId: string, eventId = ""): Promise<boolean> {
+  return runInDurableObject(env.SESSIONS.getByName(userId), (_, ctx) => {
+    const [socket, ...more] = ctx.getWebSockets().filter(({ readyState }) => readyState === WebSocket.OPEN);
+    const attachment = socket?.deserializeAttachment() as Attachment | undefined;
+    return more.length === 0 && attachment?.told === eventId;
+  });
 }
 
 describe("an event", () => {
@@ -134,6 +153,60 @@ describe("an event", () => {
     }
     // Each time it is twice as old, and a last time when its hour is over.
     expect(published).toEqual([1, 0, 1, 0, 1, 0]);
+  });
+
+  it("that was told leaves the disk with the next alarm; until then a socket knows, also of an object that slept", async ({
+    expect,
+  }) => {
+    const { a, bus, deviceId, socket, online } = await coming();
+    await deliver(USER_EVENTS, [online]);
+    expect(await newsOnDisk(a)).toBe(online?.event_id);
+    await evictDurableObject(env.SESSIONS.getByName(a));
+    // One that comes now does not know; the one that does goes, and leaves it to the other.
+    const second = await connect(a, deviceId);
+    socket.close();
+    await eventually("the other socket's knowledge", () => knows(a, online?.event_id));
+    await evictDurableObject(env.SESSIONS.getByName(a));
+    expect(await newsOnDisk(a)).toBe(online?.event_id);
+    advance(240_000);
+    await alarmOf(a);
+    expect(await newsOnDisk(a)).toBeUndefined();
+    await evictDurableObject(env.SESSIONS.getByName(a));
+    advance(240_000);
+    await alarmOf(a);
+    expect(bus.take(USER_EVENTS, a)).toEqual([]);
+    await goOffline(a, second);
+    expect((await bus.next<Event>(USER_EVENTS, a)).map((event) => event.event_type)).toEqual(["user.offline"]);
+  });
+
+  it("that was told just before the server died is told once more, under the same id, and shows nobody anything", async ({
+    expect,
+  }) => {
+    const { a, onB, bus, online } = await coming();
+    await deliver(USER_EVENTS, [online]);
+    await evictDurableObject(env.SESSIONS.getByName(a), { webSockets: "close" });
+    await alarmOf(a);
+    const again = await bus.next<Event>(USER_EVENTS, a);
+    expect(again.map((event) => event.event_id)).toEqual([online?.event_id]);
+    await deliver(USER_EVENTS, again);
+    expect(await newsOnDisk(a)).toBeUndefined();
+    await onB.settle();
+    expect(told(onB)).toEqual(["online"]);
+  });
+
+  it("of somebody without friends counts as told when nobody else has asked, and costs one call", async ({
+    expect,
+  }) => {
+    const a = await newAccount();
+    const bus = new HeldBus();
+    const calls = [vi.spyOn(UserSession.prototype, "presence"), vi.spyOn(UserSession.prototype, "presenceTold")];
+    await connect(a);
+    await deliver(USER_EVENTS, await bus.next(USER_EVENTS, a));
+    expect(calls.map((call) => call.mock.calls.length)).toEqual([1, 0]);
+    advance(240_000);
+    await alarmOf(a);
+    expect(await newsOnDisk(a)).toBeUndefined();
+    expect(bus.take(USER_EVENTS, a)).toEqual([]);
   });
 
   it("is handled again when a friend could not be told, and shows those who were nothing twice", async ({ expect }) => {
