@@ -9,7 +9,11 @@ const SECTIONS: readonly [title: string, note: string, starts: RegExp][] = [
     "By socket, one alone: what comes together shares requests, rows and queue messages.",
     /^(direct|group|world)/,
   ],
-  ["Coming and going", "Of somebody with one friend online.", /^(connect|stay|disconnect|be known)/],
+  [
+    "Coming and going",
+    "Of somebody with one friend online. The first two minutes cost a row more than the others: that friends were told of the coming.",
+    /^(connect|stay|disconnect|be known)/,
+  ],
   ["Reading", "Of somebody with 20 conversations, caches warm.", /^(list|history|sync)/],
   ["Changes", "With everybody concerned online.", /^(friend|read|member)/],
 ];

@@ -18,7 +18,7 @@ export const OPERATIONS = {
     /^frames 1; objects room 4, session 3, shard 9, cache 1; rows room [56], session 1, sql 3; SQL 2 in 1; queue 2; cache 2 in 1$/,
   connect:
     /^worker 1; objects session 4, shard 1, cache 2; rows session [23], shard 1, cache 1; SQL 1 in 1; queue 1; cache 4 in 2$/,
-  "stay connected, each 2 minutes": /^objects session 1, shard 1, cache 1; rows session [12], cache 1; cache 2 in 1$/,
+  "stay connected, each 2 minutes": /^objects session 1, shard 1, cache 1; rows session 1, cache 1; cache 2 in 1$/,
   disconnect: /^objects shard 1, cache 1; rows session 3, shard 1, cache 2; cache 3 in 1$/,
   "be known as away, 30 s later":
     /^objects session 4, shard 1, cache 2; rows session 3, cache 1, sql 1; SQL 2 in 2; queue 1; cache 5 in 2$/,
