@@ -64,7 +64,6 @@ async function run(): Promise<number> {
     return onlyServe ? await serve(services) : await test(services);
   } catch (error) {
     console.error(error instanceof Error ? error.message : error);
-    interruptRun();
     return 1;
   } finally {
     await Promise.all(started.map((services) => services.dispose()));
@@ -93,7 +92,7 @@ async function test(services: Services): Promise<number> {
   return interrupted ? 130 : failed === 0 && passed > 0 ? 0 : 1;
 }
 
-/** One project after the other. */
+/** One project after the other. Servers that do not start are a failure of the project that wants them; the other lane goes on. */
 async function runLane(
   projects: readonly string[],
   files: readonly string[],
@@ -102,11 +101,25 @@ async function runLane(
 ): Promise<Outcome[]> {
   const outcomes: Outcome[] = [];
   for (const project of projects) {
-    if (interrupted) {
-      break;
+    try {
+      const env = interrupted || project === ON_ITS_OWN ? {} : (await servicesOfIt()).env;
+      // Asked to end, perhaps while the servers started.
+      if (interrupted) {
+        break;
+      }
+      outcomes.push(await runProject(project, { args: ["--passWithNoTests", ...files], env, aside }));
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      console.error(message);
+      outcomes.push({
+        step: project,
+        passed: 0,
+        failed: 1,
+        isTests: true,
+        seconds: 0,
+        failures: [`${project}: ${message}`],
+      });
     }
-    const env = project === ON_ITS_OWN ? {} : (await servicesOfIt()).env;
-    outcomes.push(await runProject(project, { args: ["--passWithNoTests", ...files], env, aside }));
   }
   return outcomes;
 }
