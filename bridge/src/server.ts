@@ -27,9 +27,15 @@ export interface ServerOptions {
 
 export interface BridgeServer {
   readonly port: number;
-  /** Lets what is being worked on end, within the drain time, then closes the dialects. */
+  /**
+   * Lets what is being worked on end, within the drain time, then closes the dialects. First the pushes: the Worker, while it handles one,
+   * asks this bridge for SQL, cache and bus. Then no new request is let in.
+   */
   drain(): Promise<void>;
 }
+
+/** Of the drain time, for what the dialects do of their own accord; the rest is for requests. */
+const OWN_WORK_SHARE = 0.75;
 
 const RETRY_AFTER_S = "1";
 /** What a request costs besides its body: many that only wait are not free either. */
@@ -45,6 +51,7 @@ export async function startServer(
   const gate = new Gate(options.maxInFlightBytes);
   const health = new EngineHealth(dialects, deps);
   let draining = false;
+  let refusing = false;
   const app = new Hono();
 
   app.get("/health", async (c) => {
@@ -93,7 +100,7 @@ export async function startServer(
       metrics.refused.inc({ dialect: name, reason: "unauthorized" });
       return c.json(dialect.problem(401, "wrong or missing credentials"), 401);
     }
-    if (draining) {
+    if (refusing) {
       metrics.refused.inc({ dialect: name, reason: "draining" });
       return c.json(dialect.problem(503, "the bridge is stopping"), 503, { connection: "close" });
     }
@@ -125,10 +132,14 @@ export async function startServer(
     port: typeof address === "object" && address !== null ? address.port : options.port,
     drain: async () => {
       draining = true;
+      const began = performance.now();
+      await Promise.all(dialects.flatMap((dialect) => dialect.drain?.(options.drainMs * OWN_WORK_SHARE) ?? []));
+      refusing = true;
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       server.closeIdleConnections();
-      const late = setTimeout(() => server.closeAllConnections(), options.drainMs);
-      await Promise.all([closed, ...dialects.map((dialect) => dialect.drain?.(options.drainMs))]);
+      const leftMs = Math.max(0, options.drainMs - (performance.now() - began));
+      const late = setTimeout(() => server.closeAllConnections(), leftMs);
+      await closed;
       clearTimeout(late);
       await Promise.all(dialects.map((dialect) => dialect.close()));
     },

@@ -23,6 +23,8 @@ export interface RedisSettings {
   /** Tokens that clients may send; several, so that one can be replaced without a gap. Empty: everybody, on loopback. */
   readonly tokens: readonly string[];
   readonly commandTimeoutMs: number;
+  /** Of the replies of one pipeline; what comes behind is an error. */
+  readonly maxRepliesBytes: number;
 }
 
 export interface SqlUser {
@@ -74,6 +76,8 @@ const MAX_ROWS = 100_000;
 const MAX_RESULT_BYTES = 64 * 1024 * 1024;
 /** Of all results together: a process of ordinary size bears it twice over, as rows and as the text of the answer. */
 const MAX_RESULTS_BYTES = 128 * 1024 * 1024;
+/** Of a pipeline's replies: far more than this Worker's largest, of some 100 KB. */
+const MAX_REPLIES_BYTES = 32 * 1024 * 1024;
 const QUERY_TIMEOUT_MS = 30_000;
 const TRANSACTION_TIMEOUT_MS = 20_000;
 
@@ -91,6 +95,7 @@ const Fields = z.object({
   REDIS_URL: optionalUrl("REDIS_URL", ["redis:", "rediss:"]),
   REDIS_CA_FILE: text(""),
   REDIS_COMMAND_TIMEOUT_MS: integer("REDIS_COMMAND_TIMEOUT_MS", { min: 1, max: 600_000, preset: 5_000 }),
+  REDIS_MAX_REPLIES_BYTES: integer("REDIS_MAX_REPLIES_BYTES", { min: 1024, max: 1e9, preset: MAX_REPLIES_BYTES }),
   BRIDGE_REDIS_TOKENS: list(),
   MYSQL_URL: optionalUrl("MYSQL_URL", ["mysql:"]),
   MYSQL_TLS: flag("MYSQL_TLS"),
@@ -150,6 +155,7 @@ function redisSettings(fields: Fields, file: FileReader, problems: string[]): Re
         tls: { ca: file("REDIS_CA_FILE", fields.REDIS_CA_FILE) },
         tokens: fields.BRIDGE_REDIS_TOKENS,
         commandTimeoutMs: fields.REDIS_COMMAND_TIMEOUT_MS,
+        maxRepliesBytes: fields.REDIS_MAX_REPLIES_BYTES,
       };
 }
 

@@ -46,21 +46,33 @@ describe("a whole bridge", () => {
     BRIDGE_MAX_TRIES: "1",
   });
 
-  it("writes dead letters to their topic, brings those too, and tells how far behind its groups are", async ({
+  it("writes dead letters to their topic, brings those too until they are kept, and tells how far behind its groups are", async ({
     expect,
   }) => {
     const poison = randomUUID();
-    worker.answer = ({ topic, records }) =>
-      topic === FANOUT_TOPIC && records.some(({ value }) => value === poison) ? { status: 400 } : { status: 204 };
+    const kept: string[] = [];
+    let unkept = 0;
+    worker.answer = ({ topic, records }) => {
+      if (topic === FANOUT_TOPIC && records.some(({ value }) => value === poison)) {
+        return { status: 400 };
+      }
+      if (topic === DEAD_LETTER_TOPIC && unkept < 3) {
+        // As a Worker whose SQL is away: more often than a record has tries.
+        unkept += 1;
+        return { status: 503, body: { failed: records.map(({ offset }) => offset), retryAfterMs: 10 } };
+      }
+      kept.push(...(topic === DEAD_LETTER_TOPIC ? records.map(({ value }) => value) : []));
+      return { status: 204 };
+    };
     await producer.send({ messages: [{ topic: FANOUT_TOPIC, key: "k", value: poison }], acks: -1 });
     const bridge = await bridgeWith({
       ...pushSettings(),
       BRIDGE_GROUPS: `${FANOUT_GROUP},task.dead-letters.group`,
     });
     closing.push(() => bridge.stop());
-    const letters = (): string[] => valuesIn(worker.pushes.filter(({ topic }) => topic === DEAD_LETTER_TOPIC));
-    await vi.waitUntil(() => letters().some((letter) => letter.includes(poison)), WAIT);
-    const letter = letters().find((one) => one.includes(poison)) ?? "";
+    await vi.waitUntil(() => kept.some((letter) => letter.includes(poison)), WAIT);
+    expect(unkept).toBe(3);
+    const letter = kept.find((one) => one.includes(poison)) ?? "";
     expect(JSON.parse(letter)).toEqual({
       topic: FANOUT_TOPIC,
       key: "k",
@@ -76,6 +88,7 @@ describe("a whole bridge", () => {
     await vi.waitUntil(async () => (await lag()) === "0", WAIT);
     const metrics = await (await fetch(`${bridge.url}/metrics`)).text();
     expect(metrics).toContain(`bridge_dead_letters_total{group="${FANOUT_GROUP}",topic="${FANOUT_TOPIC}"} 1`);
+    expect(metrics).not.toContain(`bridge_dead_letters_total{group="task.dead-letters.group"`);
   });
 
   it("that is killed in the middle of a batch loses nothing: the other one brings it", async ({ expect }) => {
@@ -117,6 +130,41 @@ describe("a whole bridge", () => {
     await spawnBridge(pushSettings());
     await send(producer, FANOUT_TOPIC, numbers(4, `${prefix}later-`), 4);
     await vi.waitUntil(() => brought().length >= 24, WAIT);
+    expect(new Set(brought()).size).toBe(brought().length);
+  });
+
+  it("that is asked to end in the middle of a push answers the worker until that is done, then nobody", async ({
+    expect,
+  }) => {
+    const prefix = `${randomUUID()}-`;
+    const bridge = await bridgeWith({
+      ...pushSettings(),
+      BRIDGE_GROUPS: FANOUT_GROUP,
+      REDIS_URL: serviceUrl("REDIS_URL"),
+      BRIDGE_REDIS_TOKENS: "t",
+    });
+    closing.push(() => bridge.stop());
+    const ping = () => fetch(bridge.url, { method: "POST", body: '["PING"]', headers: { authorization: "Bearer t" } });
+    const stopped = Promise.withResolvers<void>();
+    const answers: number[] = [];
+    worker.answer = async ({ records }) => {
+      if (answers.length === 0 && records.some(({ value }) => value.startsWith(prefix))) {
+        answers.push(0);
+        bridge.stop().then(stopped.resolve, stopped.reject);
+        await vi.waitUntil(async () => (await (await fetch(`${bridge.url}/health`)).text()).includes("draining"), WAIT);
+        answers.push((await ping()).status);
+      }
+      return { status: 204 };
+    };
+    await send(producer, FANOUT_TOPIC, numbers(1, prefix), 4);
+    await stopped.promise;
+    expect(answers).toEqual([0, 200]);
+    await expect(ping()).rejects.toThrow();
+    // It counted: the next bridge does not bring it again.
+    await spawnBridge(pushSettings());
+    await send(producer, FANOUT_TOPIC, numbers(4, `${prefix}later-`), 4);
+    const brought = (): string[] => valuesIn(worker.pushes).filter((value) => value.startsWith(prefix));
+    await vi.waitUntil(() => brought().length >= 5, WAIT);
     expect(new Set(brought()).size).toBe(brought().length);
   });
 

@@ -107,6 +107,23 @@ describe("many commands", () => {
     expect(await redis.get(key)).toBe("OK");
   });
 
+  it("run to their end, also when the replies become too large to be given", async ({ expect }) => {
+    const small = await bridgeWith({ REDIS_URL: serviceUrl("REDIS_URL"), REDIS_MAX_REPLIES_BYTES: "1024" });
+    try {
+      const key = newKey();
+      await redis.set(key, "x".repeat(100));
+      const commands = [...Array.from({ length: 600 }, () => ["GET", key]), ["SET", `${key}:done`, "yes"]];
+      const response = await fetch(`${small.url}/pipeline`, { method: "POST", body: JSON.stringify(commands) });
+      const answers = (await response.json()) as { result?: string; error?: string }[];
+      expect(answers.length).toBe(601);
+      expect(answers.findIndex(({ error }) => error !== undefined)).toBe(10);
+      expect(new Set(answers.slice(10).map(({ error }) => error)).size).toBe(1);
+      expect(await redis.get(`${key}:done`)).toBe("yes");
+    } finally {
+      await small.stop();
+    }
+  });
+
   it("are refused one by one when they may not be sent", async ({ expect }) => {
     const answer = await post("/pipeline", [["PING"], ["BLPOP", "x", "0"], ["ECHO", "b"]]);
     expect(answer.status).toBe(200);

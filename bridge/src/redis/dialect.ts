@@ -10,7 +10,7 @@ import type { Deps, Dialect } from "../dialect.ts";
 import { describeError } from "../log.ts";
 import type { RedisSettings } from "../settings.ts";
 import { type Parsed, parseCommand, parseCommands, type RedisCommand } from "./commands.ts";
-import { encodeReply, isCommandError, type Json } from "./replies.ts";
+import { bytesIn, encodeReply, isCommandError, type Json } from "./replies.ts";
 import { type Subscribing, subscriptions } from "./subscriptions.ts";
 
 type Answer = { result: Json } | { error: string };
@@ -39,7 +39,7 @@ export function redisDialect(settings: RedisSettings, deps: Deps): Dialect {
     admits: (authorization) =>
       settings.tokens.length === 0 || isOneOf(settings.tokens, parseBearer(authorization) ?? ""),
     problem: (_status, message) => ({ error: `ERR ${message}` }),
-    routes: redisRoutes(redis, subscribing),
+    routes: redisRoutes(redis, subscribing, settings),
     health: async () => void (await redis.ping()),
     close: async () => {
       subscribing.close();
@@ -62,7 +62,7 @@ function redisOptions({ url, tls, commandTimeoutMs }: RedisSettings): RedisOptio
   };
 }
 
-function redisRoutes(redis: Redis, subscribing: Subscribing): Hono {
+function redisRoutes(redis: Redis, subscribing: Subscribing, settings: Pick<RedisSettings, "maxRepliesBytes">): Hono {
   const routes = new Hono();
   // Says which writes a client has seen. One server answers all, so every read sees every write, and a number that grows is right.
   let syncToken = Date.now();
@@ -87,7 +87,7 @@ function redisRoutes(redis: Redis, subscribing: Subscribing): Hono {
     if (!commands.ok) {
       return send(c, 400, { error: commands.error });
     }
-    const results = await runPipeline(redis, commands.value);
+    const results = await runPipeline(redis, commands.value, settings.maxRepliesBytes);
     if (!results) {
       return send(c, 503, { error: UNAVAILABLE });
     }
@@ -121,8 +121,37 @@ function redisRoutes(redis: Redis, subscribing: Subscribing): Hono {
 
 type Settled = { reply: unknown } | { error: Error };
 
-/** One write for all of them, not atomic; undefined when the connection broke, whatever was done by then. */
-async function runPipeline(redis: Redis, commands: readonly Parsed<RedisCommand>[]): Promise<Settled[] | undefined> {
+/** Commands of a pipeline that are sent together. What they answer is in memory at once, whatever the limit is. */
+const SLICE = 256;
+
+/**
+ * Not atomic. All of them run; where the answers grow beyond the limit, the further ones are errors instead.
+ * @returns undefined when the connection broke, whatever was done by then
+ */
+async function runPipeline(
+  redis: Redis,
+  commands: readonly Parsed<RedisCommand>[],
+  maxRepliesBytes: number,
+): Promise<Settled[] | undefined> {
+  const results: Settled[] = [];
+  let bytes = 0;
+  for (let at = 0; at < commands.length; at += SLICE) {
+    const slice = await runSlice(redis, commands.slice(at, at + SLICE));
+    if (slice === undefined) {
+      return undefined;
+    }
+    for (const one of slice) {
+      bytes += "reply" in one ? bytesIn(one.reply) : 0;
+      results.push("reply" in one && bytes > maxRepliesBytes ? { error: new Error(TOO_MUCH) } : one);
+    }
+  }
+  return results;
+}
+
+const TOO_MUCH = "ERR the replies of this pipeline are too large";
+
+/** One write for all of them. */
+async function runSlice(redis: Redis, commands: readonly Parsed<RedisCommand>[]): Promise<Settled[] | undefined> {
   const pipeline = redis.pipeline();
   for (const command of commands) {
     if (command.ok) {

@@ -26,6 +26,15 @@ export function encodeReply(reply: unknown, base64: boolean, isTop = true): Json
 
 const OK = Buffer.from("OK");
 
+/** Of all strings in a reply. */
+export function bytesIn(reply: unknown): number {
+  return Array.isArray(reply)
+    ? reply.reduce((sum: number, part: unknown) => sum + bytesIn(part), 0)
+    : Buffer.isBuffer(reply)
+      ? reply.length
+      : 0;
+}
+
 function asNumber(reply: unknown): Json {
   return typeof reply === "bigint" ? Number(reply) : null;
 }

@@ -25,7 +25,7 @@ export function startPushing(kafka: KafkaSettings, push: PushSettings, producer:
   return { close: async (withinMs) => void (await Promise.all(groups.map((group) => group.close(withinMs)))) };
 }
 
-/** A dead letter that nobody takes is dropped from its own topic: it would make a letter of a letter for ever. */
+/** A dead letter that the Worker refuses as such is dropped from its own topic: it would make a letter of a letter for ever. */
 async function writeDeadLetter(
   producer: KafkaProducer,
   group: string,

@@ -1,7 +1,7 @@
 import { describe, it } from "vitest";
-import { Lane, type LaneRecord, type PushOutcome } from "./lane.ts";
+import { Lane, type LaneLimits, type LaneRecord, type PushOutcome } from "./lane.ts";
 
-const LIMITS = { batchRecords: 4, batchBytes: 100, maxTries: 3 };
+const LIMITS: LaneLimits = { batchRecords: 4, batchBytes: 100, maxTries: 3 };
 const DONE: PushOutcome = { kind: "done" };
 const REFUSED: PushOutcome = { kind: "refused" };
 
@@ -135,5 +135,19 @@ describe("a lane", () => {
     expect(lane.committable.offset).toBe(0n);
     lane.bury(step.deadLetters);
     expect(lane.committable.offset).toBe(1n);
+  });
+
+  it("of dead letters waits for ever with what the worker cannot keep, and gives up what it refuses", ({ expect }) => {
+    const lane = laneWith(3, { ...LIMITS, keepsFailed: true });
+    let asked = 0;
+    const { letters } = pushAll(lane, (offsets) => {
+      asked += 1;
+      return asked <= 10 ? failed(...offsets) : offsets.includes(1) ? REFUSED : DONE;
+    });
+    expect(letters).toEqual([1]);
+    expect(asked).toBeGreaterThan(10 + LIMITS.maxTries);
+    const waiting = laneWith(1, { ...LIMITS, keepsFailed: true });
+    const waits = Array.from({ length: 10 }, () => waiting.settle(waiting.next(), failed(0), 1).waitMs);
+    expect([waits[0], waits.at(-1)]).toEqual([250, 15_000]);
   });
 });

@@ -19,6 +19,8 @@ export interface LaneLimits {
   readonly batchBytes: number;
   /** After so many tries a record is a dead letter. */
   readonly maxTries: number;
+  /** Records that the Worker names as not done are no record's fault: tried for ever. Only what it refuses counts its tries. */
+  readonly keepsFailed?: boolean;
 }
 
 /** What came of a push. */
@@ -124,6 +126,9 @@ export class Lane {
           return this.settle(sent, { kind: "refused" }, chance);
         }
         this.#remove(sent.filter((record) => !failed.includes(record)));
+        if (this.#limits.keepsFailed === true) {
+          return { deadLetters: [], waitMs: waitMs(++this.#failures, TRY_CAP_MS, outcome.retryAfterMs, chance) };
+        }
         return this.#blame(failed, outcome.retryAfterMs, chance);
       }
       case "refused":

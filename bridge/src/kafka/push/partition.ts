@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Deps } from "../../dialect.ts";
 import type { FetchedRecord } from "../fetching.ts";
+import { DEAD_LETTER_TOPIC } from "../groups.ts";
 import type { PushSettings } from "../settings.ts";
 import { deliver } from "./delivery.ts";
 import { Lane, type LaneRecord } from "./lane.ts";
@@ -20,6 +21,11 @@ const REFUSALS: Readonly<Record<number, string>> = {
   0: "the worker does not answer at BRIDGE_WORKER_URL",
   401: "the worker refuses the signature: BRIDGE_SECRET must be the same on both sides, and the clocks less than 5 minutes apart",
   404: "the worker takes no records: BRIDGE_WORKER_URL must be its address, and BUS=kafka be set there",
+};
+
+/** By topic. */
+const BURIED: Readonly<Record<string, string>> = {
+  [DEAD_LETTER_TOPIC]: "a dead letter that the worker refuses was dropped",
 };
 
 export class PartitionPush {
@@ -45,7 +51,8 @@ export class PartitionPush {
     this.#group = group;
     this.topic = start.topic;
     this.partition = start.partition;
-    this.lane = new Lane(start.offset, settings);
+    // The Worker keeps letters in SQL, and says so when it cannot: they wait for as long as SQL is away, since there is no other place for them.
+    this.lane = new Lane(start.offset, { ...settings, keepsFailed: start.topic === DEAD_LETTER_TOPIC });
     this.#settings = settings;
     this.#deps = deps;
     this.#ports = ports;
@@ -124,7 +131,13 @@ export class PartitionPush {
           this.lane.bury([record]);
           this.#deps.metrics.deadLetters.inc({ group, topic });
           const offset = String(record.offset);
-          this.#deps.log("error", "a record became a dead letter", { group, topic, partition, offset, status });
+          this.#deps.log("error", BURIED[topic] ?? "a record became a dead letter", {
+            group,
+            topic,
+            partition,
+            offset,
+            status,
+          });
           break;
         } catch {
           await this.#wait(BURY_AGAIN_MS);
