@@ -125,7 +125,7 @@ export class SessionComings {
 
   /**
    * A consumer has told everybody whom this event concerns. Should the server die before this is on disk, it is told once more, with
-   * the same id and time, which shows nobody anything.
+   * the same id and time: a friend's object that remembers the time shows nothing, one that has slept shows what is so.
    */
   told(eventId: string): void {
     const stored = this.#stored;
@@ -144,10 +144,11 @@ export class SessionComings {
    */
   viewFor(friendless?: string): WatchedPresence {
     const view = this.view();
-    if (friendless !== undefined && view.watchers.length === 0) {
-      this.told(friendless);
+    if (friendless === undefined || view.watchers.length > 0) {
+      return view;
     }
-    return view;
+    this.told(friendless);
+    return { ...view, isTold: true };
   }
 
   /** What others may know, with those who have asked to be told. */

@@ -76,7 +76,8 @@ export class SessionPresence {
         }
         return here.length > 0;
       },
-      remembered: (eventId) => this.#here().some((socket) => sockets.of(socket).told === eventId),
+      // Also one that is closing: what it remembers is so.
+      remembered: (eventId) => sockets.all().some((socket) => sockets.of(socket).told === eventId),
     });
   }
 

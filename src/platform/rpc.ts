@@ -133,7 +133,11 @@ export type SignedIn = {
 };
 
 /** A user's presence, and who has asked to be told of it beyond the friends who are told anyway. */
-export type WatchedPresence = PresenceView & { watchers: string[] };
+export type WatchedPresence = PresenceView & {
+  watchers: string[];
+  /** The event that was asked about counts as told now. An object of the release before does not know. */
+  isTold?: boolean;
+};
 
 /** That a friend came or went. */
 export type PresenceNotice = PresenceView & {

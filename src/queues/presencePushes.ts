@@ -27,9 +27,9 @@ export async function onPresence(
     lookup.first(userId),
     isOnline ? undefined : repositories(env).users.seen(userId, event.payload.last_seen_at),
   ]);
-  const friendless = firstFriends.length === 0;
-  const { watchers, ...view } = await sessionOf(env, userId).presence(friendless ? event.event_id : undefined);
-  if (view.online !== isOnline || (friendless && watchers.length === 0)) {
+  const friendless = firstFriends.length === 0 ? event.event_id : undefined;
+  const { watchers, isTold, ...view } = await sessionOf(env, userId).presence(friendless);
+  if (view.online !== isOnline || isTold === true) {
     return;
   }
   const friends = await onlineFriends(env, userId, firstFriends);

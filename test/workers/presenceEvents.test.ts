@@ -179,7 +179,24 @@ describe("an event", () => {
     expect((await bus.next<Event>(USER_EVENTS, a)).map((event) => event.event_type)).toEqual(["user.offline"]);
   });
 
-  it("that was told just before the server died is told once more, under the same id, and shows nobody anything", async ({
+  it("is known to have been told by a socket that this side has closed, too", async ({ expect }) => {
+    const { a, bus, deviceId, online } = await coming();
+    await deliver(USER_EVENTS, [online]);
+    await evictDurableObject(env.SESSIONS.getByName(a));
+    await connect(a, deviceId);
+    await runInDurableObject(env.SESSIONS.getByName(a), (_, ctx) => {
+      const [first] = ctx
+        .getWebSockets()
+        .filter((one) => (one.deserializeAttachment() as Attachment).told !== undefined);
+      first?.close(4000, "its client does not answer");
+    });
+    advance(240_000);
+    await alarmOf(a);
+    expect(bus.take(USER_EVENTS, a)).toEqual([]);
+    expect(await newsOnDisk(a)).toBeUndefined();
+  });
+
+  it("that was told just before the server died is told once more, under the same id, and is no news to who is awake", async ({
     expect,
   }) => {
     const { a, onB, bus, online } = await coming();
