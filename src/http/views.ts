@@ -3,6 +3,7 @@ import { CACHE_KEYS } from "../cache/types.ts";
 import type { Actor, RoomView } from "../domain/commands.ts";
 import { messageFor, WORLD, WORLD_ROOM_ID, type ConversationState, type StoredMessage } from "../domain/records.ts";
 import { peerOfDirect } from "../platform/ids.ts";
+import type { RoomRpc } from "../platform/rpc.ts";
 import type { Result } from "../protocol/errors.ts";
 import type { ConversationAnswer } from "../protocol/rest.ts";
 import type { ListItem, User } from "../protocol/things.ts";
@@ -131,7 +132,12 @@ export async function withNewest(
   const still = behind.filter(isBehind);
   for (let at = 0; at < still.length; at += ROOMS_AT_ONCE) {
     const slice = still.slice(at, at + ROOMS_AT_ONCE);
-    await Promise.all(slice.map(async (item) => take(item, await newestInRoom(services, item))));
+    await Promise.all(
+      slice.map(async (item) => {
+        const room = services.room(item.conversation.conversationId);
+        take(item, await messageAt(room, item.headSeqId));
+      }),
+    );
   }
   return fresh;
 }
@@ -157,12 +163,18 @@ export async function newestInCache(
   }
 }
 
-async function newestInRoom(services: Rooms, item: ConversationItem): Promise<StoredMessage | undefined> {
+/**
+ * One message as its room has it: for who is or was a member, nothing here asks. Undefined when there is none, or the room does not
+ * answer: one room must not cost a list.
+ */
+export async function messageAt(room: Pick<RoomRpc, "readLog">, seqId: number): Promise<StoredMessage | undefined> {
+  if (seqId === 0) {
+    return undefined;
+  }
   try {
-    const log = await services.room(item.conversation.conversationId).readLog(item.headSeqId - 1, 1);
-    return log.messages.at(-1);
+    const log = await room.readLog(seqId - 1, 1);
+    return log.messages.find((message) => message.seqId === seqId);
   } catch {
-    // One room that does not answer must not cost the list: this entry shows SQL's last message.
     return undefined;
   }
 }

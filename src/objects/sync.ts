@@ -6,21 +6,11 @@ import { coalesced } from "../cache/coalesced.ts";
 import { CACHE_KEYS, type Cache } from "../cache/types.ts";
 import type { Actor } from "../domain/commands.ts";
 import { jsonBytes } from "../domain/jsonSize.ts";
-import { messageFor, WORLD } from "../domain/records.ts";
-import {
-  changesUpTo,
-  hasChanges,
-  isNews,
-  knownHead,
-  mayCacheHead,
-  reaches,
-  startOf,
-  withoutThese,
-  type Standing,
-} from "../domain/syncPlan.ts";
+import { WORLD } from "../domain/records.ts";
+import { isNews, knownHead, mayCacheHead, reaches, startOf, type Standing } from "../domain/syncPlan.ts";
 import type { Later } from "../cache/lastKnown.ts";
 import { conversationPage } from "../http/lists.ts";
-import { newestInCache, peersOf, presentItem, type SeenBy } from "../http/views.ts";
+import { newestInCache, peersOf, type SeenBy } from "../http/views.ts";
 import { systemClock } from "../platform/clock.ts";
 import type { CacheCommand } from "../platform/rpc.ts";
 import { roomOf } from "../platform/stubs.ts";
@@ -30,9 +20,10 @@ import type { SyncedConversation } from "../protocol/things.ts";
 import { repositories } from "../repo/index.ts";
 import type { ConversationItem } from "../repo/types.ts";
 import { asRoomsSay } from "./syncMembers.ts";
-import { hotMessages, logged, messageAt } from "./syncMessages.ts";
+import { syncConversation } from "./syncConversation.ts";
+import { hotMessages } from "./syncMessages.ts";
 import { furtherUnlisted, unlistedOf } from "./syncUnlisted.ts";
-import { readVersions, updatedSince, updatedWithinBytes } from "./syncUpdated.ts";
+import { readVersions, updatedWithinBytes } from "./syncUpdated.ts";
 
 /** Conversations in one answer: most people's all, some 100 KB as list items. Fewer, where these alone are too long. */
 const PAGES = [250, 50, 10] as const;
@@ -185,45 +176,13 @@ async function syncPage(
     newestInCache({ cache }, atHeads.filter(isPastReach)),
     hotMessages(cache, atHeads, after),
   ]);
+  const parts = { env, actor, request, here, standingOf, cachedVersions, after, peers, newestCached, hot };
   const synced = async (item: ConversationItem): Promise<SyncedConversation[]> => {
-    const id = item.conversation.conversationId;
-    const from = after.get(id) ?? 0;
-    const standing = standingOf(item);
-    const known = knownHead(request, id);
-    const isChanged = hasChanges(known, standing);
-    // Where its room is asked for changes the log is as near, and newer than the cache.
-    const cached = item.headSeqId > from && !isChanged ? hot.get(id) : undefined;
-    const changes = isChanged ? await updatedSince(env, actor, id, known.version) : [];
-    const messages = item.headSeqId > from ? (cached ?? (await logged(env, actor, id, from))) : [];
-    const upTo = changesUpTo(standing, cachedVersions.get(id) ?? 0, cached !== undefined);
-    if (messages === undefined || changes === undefined) {
-      // Removed while this was read: a version without its changes would hide them for good, should they come back.
-      removed.push(id);
-      return [];
+    const one = await syncConversation(parts, item);
+    if (one === undefined) {
+      removed.push(item.conversation.conversationId);
     }
-    const updated = withoutThese(changes, messages);
-    const newest = messages.at(-1);
-    const reached = newest?.seqId ?? from;
-    // What came while this was read counts in all of it, or in none.
-    const cachedLast = newestCached.get(id);
-    // Behind the head that was read with the version the cache may have what was said after a removal; nobody leaves the world.
-    const inWorld = item.conversation.type === WORLD ? (cachedLast?.seqId ?? 0) : 0;
-    const headSeqId = Math.max(item.headSeqId, newest?.seqId ?? 0, inWorld);
-    const found = newest?.seqId === headSeqId ? newest : cachedLast;
-    const last = found?.seqId === headSeqId ? found : await messageAt(env, id, headSeqId);
-    const lastMessage = changes.find(({ seqId }) => seqId === headSeqId) ?? last ?? null;
-    const own = messages.findLast((message) => message.senderId === actor.userId)?.seqId ?? 0;
-    const readSeqId = Math.max(item.readSeqId, own);
-    const shown = { ...item, headSeqId, readSeqId, lastMessage };
-    return [
-      {
-        ...presentItem(shown, actor.userId, here, peers),
-        messages: messages.map((message) => messageFor(message, actor.userId)),
-        hasMore: reached < headSeqId,
-        ...(upTo === item.conversation.version ? {} : { changesUpTo: upTo }),
-        updated: updated.map((message) => messageFor(message, actor.userId)),
-      },
-    ];
+    return one === undefined ? [] : [one];
   };
   const conversations: SyncedConversation[] = [];
   for (let at = 0; at < atHeads.length; at += SLICE) {

@@ -1,7 +1,7 @@
-/** The part of `sync` that is messages: those that a client lacks, and the last one of a conversation. */
+/** The part of `sync` that is messages: those that a client lacks. */
 import { CACHE_KEYS, type Cache } from "../cache/types.ts";
 import type { Actor } from "../domain/commands.ts";
-import type { SeenMessage, StoredMessage } from "../domain/records.ts";
+import type { SeenMessage } from "../domain/records.ts";
 import { followsOn, hotRanks, SYNC_MESSAGES } from "../domain/syncPlan.ts";
 import { wholePage, type HistoryRange } from "../http/history.ts";
 import { roomOf } from "../platform/stubs.ts";
@@ -58,20 +58,4 @@ export async function logged(
   }
   const older = (missing: HistoryRange) => repositories(env).conversations.messages(conversationId, missing);
   return wholePage(page.value, range, older, (seqIds) => room.reactions(actor, seqIds));
-}
-
-/**
- * One message as its room has it, for who was a member when it was the head: nothing of this asks whether they still are.
- * Undefined when there is none, or the room does not answer: one room must not cost the others.
- */
-export async function messageAt(env: Env, conversationId: string, seqId: number): Promise<StoredMessage | undefined> {
-  if (seqId === 0) {
-    return undefined;
-  }
-  try {
-    const log = await roomOf(env, conversationId).readLog(seqId - 1, 1);
-    return log.messages.find((message) => message.seqId === seqId);
-  } catch {
-    return undefined;
-  }
 }
