@@ -30,8 +30,11 @@ async function migrate(args: string[]): Promise<number> {
 
 async function migrateMysql(url: string): Promise<number> {
   const away = await applyMysqlMigrations(url);
-  console.log(away ?? "MySQL has all migrations.");
-  return away === undefined ? 0 : 1;
+  if (away !== undefined) {
+    throw new StartError(away);
+  }
+  console.log("MySQL has all migrations.");
+  return 0;
 }
 
 function migrateD1(args: string[]): number {

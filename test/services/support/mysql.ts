@@ -15,40 +15,58 @@ export interface RecordedClient {
   readonly statements: string[];
 }
 
-export interface TestMysql {
+export interface EmptyMysql {
   /** As PLANETSCALE_URL is. */
   readonly url: string;
+  /** Ends the bridge: from then on nobody answers. */
+  stop(): Promise<void>;
+  /** Ends the bridge, and drops the database. */
+  dispose(): Promise<void>;
+}
+
+export interface TestMysql extends EmptyMysql {
   readonly primary: RecordedClient;
   /** Another client of the same database. */
   readonly replica: RecordedClient;
-  dispose(): Promise<void>;
 }
 
 /** With all migrations applied. */
 export async function ownMysql(): Promise<TestMysql> {
-  const name = `gochat_${randomUUID().replaceAll("-", "")}`;
-  const address = new URL(serviceUrl("MYSQL_URL"));
-  const maker = await bridgeInFrontOf(address);
-  await planetscaleClient(maker.url).execute(
-    `create database ${name} character set utf8mb4 collate utf8mb4_general_ci`,
-  );
-  await maker.stop();
-  address.pathname = `/${name}`;
-  const bridge = await bridgeInFrontOf(address);
-  const away = await applyMysqlMigrations(bridge.url);
+  const mysql = await emptyMysql();
+  const away = await applyMysqlMigrations(mysql.url);
   if (away !== undefined) {
     throw new Error(away);
   }
-  const primary = recorded(bridge.url);
+  return { ...mysql, primary: recorded(mysql.url), replica: recorded(mysql.url) };
+}
+
+/** Without a table. */
+export async function emptyMysql(): Promise<EmptyMysql> {
+  const name = `gochat_${randomUUID().replaceAll("-", "")}`;
+  const address = new URL(serviceUrl("MYSQL_URL"));
+  await tellMysql(address, `create database ${name} character set utf8mb4 collate utf8mb4_general_ci`);
+  const own = new URL(address);
+  own.pathname = `/${name}`;
+  const bridge = await bridgeInFrontOf(own);
+  let stopped: Promise<void> | undefined;
+  const stop = (): Promise<void> => (stopped ??= bridge.stop());
   return {
     url: bridge.url,
-    primary,
-    replica: recorded(bridge.url),
+    stop,
     async dispose() {
-      await primary.client.execute(`drop database ${name}`);
-      await bridge.stop();
+      await stop();
+      await tellMysql(address, `drop database ${name}`);
     },
   };
+}
+
+async function tellMysql(address: URL, statement: string): Promise<void> {
+  const bridge = await bridgeInFrontOf(address);
+  try {
+    await planetscaleClient(bridge.url).execute(statement);
+  } finally {
+    await bridge.stop();
+  }
 }
 
 function recorded(url: string): RecordedClient {
