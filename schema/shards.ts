@@ -1,14 +1,21 @@
 /**
  * Does a statement name the shards that it is about? `schema/vschema.json` says which tables are spread over shards, and by which column; a
  * statement that leaves it open is asked of all of them. A rule over the statement's text, not the planner of Vitess, and
- * stricter than that one: each spread table must be pinned by `key = value` (or IN) in the AND-part of WHERE, or by `key = key` of
- * one that is.
+ * stricter than that one: each spread table must be pinned by `key = value` (or IN) in the AND-part of WHERE, by a column that a lookup
+ * finds the shards of, or by `key = key` of one that is pinned, be that a selection of its keys.
  */
 import { readFileSync } from "node:fs";
 import parser from "node-sql-parser/build/mysql.js";
 
-/** By table: the column whose value places a row, or `null` where all rows are in one place. */
-export type ShardKeys = ReadonlyMap<string, string | null>;
+/** By table: how its rows are placed, or `null` where all are in one place. */
+export type ShardKeys = ReadonlyMap<string, Placement | null>;
+
+export interface Placement {
+  /** The column whose value places a row. */
+  readonly key: string;
+  /** Columns whose values a lookup table of Vitess finds the shards of. */
+  readonly lookups: readonly string[];
+}
 
 /** `one`: a single shard. `some`: those of the listed keys. `all`: every shard there is. */
 export type Reach = "one" | "some" | "all";
@@ -21,18 +28,25 @@ export interface Route {
   readonly mixed: boolean;
 }
 
-/** What `schema/vschema.json` says. */
+interface Keyspace {
+  readonly tables: Readonly<
+    Record<
+      string,
+      { readonly column_vindexes?: readonly { readonly column?: string; readonly columns?: readonly string[] }[] }
+    >
+  >;
+}
+
+/** What `schema/vschema.json` says: the first vindex of a table places its rows, the others look them up. */
 export function shardKeys(): ShardKeys {
   const text = readFileSync(new URL("vschema.json", import.meta.url), "utf8");
-  const keyspaces = JSON.parse(text) as Record<
-    string,
-    { tables: Record<string, { column_vindexes?: { column: string }[] }> }
-  >;
+  const keyspaces = JSON.parse(text) as Record<string, Keyspace>;
   return new Map(
     Object.values(keyspaces).flatMap(({ tables }) =>
-      Object.entries(tables).map(
-        ([name, { column_vindexes: columns }]) => [name, columns?.[0]?.column ?? null] as const,
-      ),
+      Object.entries(tables).map(([name, { column_vindexes: vindexes = [] }]) => {
+        const [key, ...lookups] = vindexes.flatMap(({ column, columns }) => column ?? columns?.[0] ?? []);
+        return [name, key === undefined ? null : { key, lookups }] as const;
+      }),
     ),
   );
 }
@@ -64,10 +78,12 @@ type Node = Readonly<Record<string, unknown>>;
 type Found = { reach: Reach | null; table: string };
 
 interface Source {
-  readonly table: string;
+  /** None of a selection: what it is made of is found by itself. */
+  readonly table: string | undefined;
   /** How the statement calls it. */
   readonly name: string;
   readonly key: string | null;
+  readonly lookups: readonly string[];
 }
 
 function* statements(ast: Node, keys: ShardKeys): Generator<Found> {
@@ -80,7 +96,9 @@ function* statements(ast: Node, keys: ShardKeys): Generator<Found> {
     const joins = listOf(ast["from"]).map((node) => node["on"]);
     const pinned = pinnedBy([ast["where"], ...joins].flatMap(conjuncts), unique);
     for (const { table, name, key } of unique) {
-      yield { table, reach: key === null ? null : (pinned.get(name) ?? "all") };
+      if (table !== undefined) {
+        yield { table, reach: key === null ? null : (pinned.get(name) ?? "all") };
+      }
     }
   }
   for (const inner of selectsIn(ast)) {
@@ -90,12 +108,12 @@ function* statements(ast: Node, keys: ShardKeys): Generator<Found> {
 
 function* inserted(ast: Node, keys: ShardKeys): Generator<Found> {
   const table = String(listOf(ast["table"])[0]?.["table"]);
-  const key = keyOfTable(table, keys);
-  if (key === null) {
+  const placement = placementOf(table, keys);
+  if (placement === null) {
     yield { table, reach: null };
     return;
   }
-  const at = (Array.isArray(ast["columns"]) ? ast["columns"] : []).indexOf(key);
+  const at = (Array.isArray(ast["columns"]) ? ast["columns"] : []).indexOf(placement.key);
   const values = fieldsOf(ast["values"]);
   const rows = listOf(values["values"] ?? ast["values"]);
   if (at < 0 || rows.length === 0) {
@@ -123,17 +141,34 @@ function* selectsIn(node: Node): Generator<Node> {
 function sourceOf(node: Node, keys: ShardKeys): Source[] {
   const { table, as } = node;
   if (typeof table !== "string") {
-    return [];
+    const key = keySelectedBy(fieldsOf(fieldsOf(node["expr"])["ast"]), keys);
+    return typeof as === "string" && key !== undefined ? [{ table: undefined, name: as, key, lookups: [] }] : [];
   }
-  return [{ table, name: typeof as === "string" ? as : table, key: keyOfTable(table, keys) }];
+  const placement = placementOf(table, keys);
+  const [key, lookups] = placement === null ? [null, []] : [placement.key, placement.lookups];
+  return [{ table, name: typeof as === "string" ? as : table, key, lookups }];
 }
 
-function keyOfTable(table: string, keys: ShardKeys): string | null {
-  const key = keys.get(table);
-  if (key === undefined) {
+/** The key's name where the first column of a selection is one, as in `(select conversation_id … union all select 'x' …) k`. */
+function keySelectedBy(select: Node, keys: ShardKeys): string | undefined {
+  const column = listOf(select["columns"])[0];
+  if (select["type"] !== "select" || column === undefined || column["as"] !== null) {
+    return undefined;
+  }
+  return (
+    keyColumn(
+      column["expr"],
+      listOf(select["from"]).flatMap((node) => sourceOf(node, keys)),
+    )?.key ?? undefined
+  );
+}
+
+function placementOf(table: string, keys: ShardKeys): Placement | null {
+  const placement = keys.get(table);
+  if (placement === undefined) {
     throw new Error(`no keyspace of vschema.json has the table ${table}`);
   }
-  return key;
+  return placement;
 }
 
 function conjuncts(condition: unknown): Node[] {
@@ -143,9 +178,30 @@ function conjuncts(condition: unknown): Node[] {
     : [node];
 }
 
-/** How each source is pinned, from one to the next over `key = key`. */
+/** How each source is pinned: by its key, from one to the next over `key = key`, and only then by lookups. */
 function pinnedBy(conditions: readonly Node[], sources: readonly Source[]): Map<string, Reach> {
   const pinned = new Map<string, Reach>();
+  for (const { table, name } of sources) {
+    // Its rows bring their keys along: each names a shard.
+    if (table === undefined) {
+      pinned.set(name, "some");
+    }
+  }
+  pinByKeys(pinned, conditions, sources);
+  for (const { operator, left, right } of conditions) {
+    if (operator === "=" && isValue(right)) {
+      pin(
+        pinned,
+        columnOf(left, sources, ({ lookups }, column) => lookups.includes(column)),
+        "some",
+      );
+    }
+  }
+  pinByKeys(pinned, conditions, sources);
+  return pinned;
+}
+
+function pinByKeys(pinned: Map<string, Reach>, conditions: readonly Node[], sources: readonly Source[]): void {
   for (let before = -1; before < pinned.size;) {
     before = pinned.size;
     for (const { operator, left, right } of conditions) {
@@ -161,7 +217,6 @@ function pinnedBy(conditions: readonly Node[], sources: readonly Source[]): Map<
       }
     }
   }
-  return pinned;
 }
 
 function pin(pinned: Map<string, Reach>, source: Source | undefined, reach: Reach | undefined): void {
@@ -172,6 +227,15 @@ function pin(pinned: Map<string, Reach>, source: Source | undefined, reach: Reac
 
 /** The source whose key this column is. */
 function keyColumn(expression: unknown, sources: readonly Source[]): Source | undefined {
+  return columnOf(expression, sources, ({ key }, column) => key === column);
+}
+
+/** The source that this column is of, among those where it means something. */
+function columnOf(
+  expression: unknown,
+  sources: readonly Source[],
+  means: (source: Source, column: string) => boolean,
+): Source | undefined {
   const node = fieldsOf(expression);
   if (node["type"] !== "column_ref") {
     return undefined;
@@ -179,7 +243,9 @@ function keyColumn(expression: unknown, sources: readonly Source[]): Source | un
   // Quoted names come as { expr: { type, value } } and { type, value }.
   const column = fieldsOf(fieldsOf(node["column"])["expr"])["value"] ?? node["column"];
   const table = fieldsOf(node["table"])["value"] ?? node["table"] ?? undefined;
-  return sources.find(({ key, name }) => key === column && (table === undefined || table === name));
+  return sources.find(
+    (source) => typeof column === "string" && means(source, column) && (table === undefined || table === source.name),
+  );
 }
 
 const VALUES: ReadonlySet<unknown> = new Set([

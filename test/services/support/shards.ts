@@ -1,23 +1,6 @@
 /** Which statements of a run do not name their shards; schema/shards.ts has the rule. */
 import { routeOf, shardKeys } from "../../../schema/shards.ts";
 
-/** Statements that every shard is asked for, and why there is no better way. None that a send, a history page or a persisted batch waits for. */
-export const SCATTERED: readonly { readonly begins: RegExp; readonly because: string }[] = [
-  {
-    begins: /^SELECT c\.conversation_id AS id, k\.pinned AS pinned, c\.last_activity_at AS activity\b/,
-    because: "a user's conversations are in all shards; this finds a page's ids, what is shown of them is asked by id",
-  },
-  {
-    begins:
-      /^select `conversations`\.`conversation_id`.* from \(\s*SELECT conversation_id, pinned, role, muted FROM conversation_members\b/,
-    because: "the same with what is shown of them, for a client that comes back: one statement instead of two trips",
-  },
-  {
-    begins: /^select `conversation_id` from `conversation_members` where \(`conversation_members`\.`user_id` = /,
-    because: "the same ids, without the order, for a client that was away",
-  },
-];
-
 export interface ShardReport {
   /** Statements that every shard is asked for, their values left out. */
   readonly scattered: string[];
@@ -51,11 +34,6 @@ export function shardReport(statements: readonly string[]): ShardReport {
     counts.set(route.table, (counts.get(route.table) ?? 0) + 1);
   }
   return { scattered, mixed, counts };
-}
-
-/** Of the statements that every shard is asked for, those that are not allowed to. */
-export function unexplained(scattered: readonly string[]): string[] {
-  return scattered.filter((statement) => !SCATTERED.some(({ begins }) => begins.test(statement)));
 }
 
 /** The statement with one value for all, one row for many, one case for many. A list keeps that it is one. */
