@@ -1,6 +1,6 @@
 /** Groups over REST: who may change what, what it answers, what the list shows afterwards. */
 import { env } from "cloudflare:workers";
-import { evictDurableObject, runInDurableObject } from "cloudflare:test";
+import { runInDurableObject } from "cloudflare:test";
 import { afterEach, describe, it, vi } from "vitest";
 import { newGroupId } from "../../src/platform/ids.ts";
 import { WORLD_ROOM_ID } from "../../src/domain/records.ts";
@@ -8,7 +8,7 @@ import { type AuthAnswer, ConversationAnswer, type ConversationList, SettingsAns
 import { Member } from "../../src/protocol/things.ts";
 import { repositories } from "../../src/repo/index.ts";
 import { toFirstRelease } from "./support/firstRelease.ts";
-import { actorOf, append, must, roomStub, signIn, text } from "./support/harness.ts";
+import { evictRoom, actorOf, append, must, roomStub, signIn, text } from "./support/harness.ts";
 import { type Answer, expectStatus, guest, register, request } from "./support/http.ts";
 import { connect } from "./support/socket.ts";
 
@@ -233,7 +233,7 @@ describe("removed means removed", () => {
   it("also when the room has slept meanwhile", async ({ expect }) => {
     const { id, owner, member } = await cast();
     expect(await outcome(owner, "DELETE", `${id}/members/${member.user.userId}`)).toBe("200");
-    await evictDurableObject(roomStub(id));
+    await evictRoom(id);
     expect(await send(member, id)).toBe("CONVERSATION_NOT_FOUND");
     expect(await itemOf(member, id)).toBeUndefined();
   });
@@ -323,7 +323,7 @@ describe("a room of the release before", () => {
     await runInDurableObject(roomStub(id), (_room, state) => {
       toFirstRelease(state.storage);
     });
-    await evictDurableObject(roomStub(id));
+    await evictRoom(id);
     expect(await outcome(owner, "POST", `${id}/invites`, {})).toBe("201");
     expect(await send(owner, id)).toBe("201");
   });

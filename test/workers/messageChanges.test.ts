@@ -1,6 +1,6 @@
 /** Messages that are edited or recalled, wherever copies of them lie. */
 import { env } from "cloudflare:workers";
-import { evictDurableObject, runInDurableObject } from "cloudflare:test";
+import { runInDurableObject } from "cloudflare:test";
 import { afterEach, describe, it, vi } from "vitest";
 import { RoomSqlStore } from "../../src/objects/RoomSqlStore.ts";
 import { EditList } from "../../src/protocol/rest.ts";
@@ -8,6 +8,7 @@ import { Message } from "../../src/protocol/things.ts";
 import { repositories } from "../../src/repo/index.ts";
 import { toFirstRelease } from "./support/firstRelease.ts";
 import {
+  evictRoom,
   actorOf,
   advance,
   appendOne,
@@ -142,7 +143,7 @@ describe("a recall", () => {
     await settledOf(id);
     expect(await copiesOf(id)).not.toContain(SECRET);
     // And stays away, when the room wakes and its cache is made again.
-    await evictDurableObject(roomStub(id));
+    await evictRoom(id);
     await appendOne(id, text(owner.user.userId, "next"));
     await settledOf(id);
     expect(await copiesOf(id)).not.toContain(SECRET);
@@ -188,7 +189,7 @@ describe("a recall", () => {
         store.pruneMessages(1);
       });
     });
-    await evictDurableObject(roomStub(id));
+    await evictRoom(id);
     resetClock();
     vi.restoreAllMocks();
     expect((await historyOf(sender, id)).map((row) => row.content)).toEqual([SECRET, "text of newer"]);
@@ -213,7 +214,7 @@ describe("a room of the release before", () => {
     await runInDurableObject(roomStub(id), (_room, state) => {
       toFirstRelease(state.storage);
     });
-    await evictDurableObject(roomStub(id));
+    await evictRoom(id);
     must(await roomStub(id).recallMessage(actorOf(a), sent.messageId));
     const log = (await roomStub(id).readLog(0, 10)).messages;
     expect(log.map((message) => [message.content, message.replyTo?.preview])).toEqual([

@@ -1,9 +1,10 @@
 import { env } from "cloudflare:workers";
-import { evictDurableObject, runInDurableObject } from "cloudflare:test";
+import { runInDurableObject } from "cloudflare:test";
 import { afterEach, beforeEach, describe, it, vi } from "vitest";
 import { RoomSqlStore } from "../../src/objects/RoomSqlStore.ts";
 import { roomOf } from "../../src/platform/stubs.ts";
 import {
+  evictRoom,
   actorOf,
   append,
   appendOne,
@@ -47,7 +48,7 @@ describe("a room that wakes", () => {
       const id = await newDirect(a, b);
       const sends = Array.from({ length: 1_200 }, (_, n) => text(n === 1_100 ? b : a, String(n)));
       (await append(id, sends)).forEach(must);
-      await evictDurableObject(roomStub(id));
+      await evictRoom(id);
       const reads = vi.spyOn(RoomSqlStore.prototype, "messagesAfter");
       expect((await viewOf(id, b)).readSeqId).toBe(1_101);
       expect((await viewOf(id, a)).readSeqId).toBe(1_200);
@@ -100,7 +101,7 @@ describe("append", () => {
     const [first, again] = (await append(id, [text(a, "k"), text(a, "k")])).map(must);
     expect(again).toEqual(first);
     expect((await append(id, [text(a, "k")])).map(must)).toEqual([first]);
-    await evictDurableObject(roomStub(id));
+    await evictRoom(id);
     expect((await append(id, [text(a, "k")])).map(must)).toEqual([first]);
     expect(await storedRows(id)).toBe(1);
     expect((await viewOf(id, b)).headSeqId).toBe(1);
@@ -263,7 +264,7 @@ describe("members and pointers", () => {
     expect(await read(b, 1_000_000)).toEqual({ readSeqId: 3, unreadCount: 0 });
     await append(id, [text(b, "4")]);
     expect((await viewOf(id, b)).readSeqId).toBe(4);
-    await evictDurableObject(roomStub(id));
+    await evictRoom(id);
     expect((await viewOf(id, b)).readSeqId).toBe(4);
     expect((await viewOf(id, a)).readSeqId).toBe(3);
   });

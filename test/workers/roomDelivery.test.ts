@@ -1,9 +1,10 @@
 import { env } from "cloudflare:workers";
-import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { afterEach, beforeEach, describe, it, vi } from "vitest";
 import { UserSession } from "../../src/objects/UserSession.ts";
 import { CACHE_KEYS } from "../../src/cache/types.ts";
 import {
+  evictRoom,
   actorOf,
   advance,
   append,
@@ -207,7 +208,7 @@ describe("typing in a group", () => {
     const [alice, bob] = [await connect(a), await connect(b)];
     alice.send({ type: "typing", data: { conversationId: id } });
     expect((await bob.next("typing")).data).toEqual({ conversationId: id, userId: a });
-    await evictDurableObject(roomStub(id));
+    await evictRoom(id);
     const carol = await connect(c);
     bob.send({ type: "typing", data: { conversationId: id } });
     for (const socket of [alice, carol]) {

@@ -1,11 +1,12 @@
 import { env } from "cloudflare:workers";
-import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { afterEach, beforeEach, describe, it, vi } from "vitest";
 import type { PersistBatch } from "../../src/domain/records.ts";
 import { DEAD_LETTER_QUEUE } from "../../src/protocol/events.ts";
 import { repositories } from "../../src/repo/index.ts";
 import { resetBreakers } from "../../src/telemetry/breaker.ts";
 import {
+  evictRoom,
   actorOf,
   advance,
   append,
@@ -71,7 +72,7 @@ describe("the way to SQL", () => {
     expect(data).toEqual({ clientMsgId: "k", conversationId: id, messageId: message.messageId, seqId: 1 });
     expect(await inSql(id)).toEqual([1]);
 
-    await evictDurableObject(roomStub(id));
+    await evictRoom(id);
     expect(await persistedSeqId(id)).toBe(1);
     await laterAlarm(id);
     expect(bus.of(PERSIST, id)).toEqual([]);
@@ -105,7 +106,7 @@ describe("the way to SQL", () => {
     expect(again).toEqual(lost);
 
     // A killed process loses the object's memory with the queue.
-    await evictDurableObject(roomStub(id));
+    await evictRoom(id);
     expect(await laterAlarm(id)).toBe(true);
     expect(await bus.next<PersistBatch>(PERSIST, id)).toEqual(lost);
     await deliver(PERSIST, lost);
@@ -253,7 +254,7 @@ describe("changes of anything but messages", () => {
     await roomStub(id).settled(change.outboxIds);
     const first = await bus.next<{ event_id: string }>("gochat.conversation-events", id);
     expect(first).toMatchObject([{ event_type: "conversation.member.added" }]);
-    await evictDurableObject(roomStub(id));
+    await evictRoom(id);
     await laterAlarm(id);
     const second = await bus.next<{ event_id: string }>("gochat.conversation-events", id);
     expect(second).toEqual(first);

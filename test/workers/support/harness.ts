@@ -1,6 +1,6 @@
 /** What the tests inside workerd share: people, rooms, a clock that jumps, consumers called by hand. */
 import { env } from "cloudflare:workers";
-import { createExecutionContext, createMessageBatch, getQueueResult } from "cloudflare:test";
+import { evictDurableObject, createExecutionContext, createMessageBatch, getQueueResult } from "cloudflare:test";
 import { vi } from "vitest";
 import type { Actor, SendCommand } from "../../../src/domain/commands.ts";
 import { DIRECT, GROUP, WORLD_ROOM_ID, type StoredMessage } from "../../../src/domain/records.ts";
@@ -126,6 +126,21 @@ export async function newDirect(a: string, b: string): Promise<string> {
   const made = await room.create({ type: DIRECT, memberIds: [a, b] });
   await room.settled(must(made).outboxIds);
   return conversationId;
+}
+
+const EVICTED_WITHIN_MS = 60_000;
+
+/** Ends this life of a room's object as soon as nothing is under way in it. workerd waits ten seconds for that, and a flight's patience takes as long. */
+export async function evictRoom(conversationId: string): Promise<void> {
+  for (const deadline = performance.now() + EVICTED_WITHIN_MS; ;) {
+    try {
+      return await evictDurableObject(roomStub(conversationId));
+    } catch (error) {
+      if (!String(error).includes("active references") || performance.now() > deadline) {
+        throw error;
+      }
+    }
+  }
 }
 
 export function text(userId: string, clientMsgId: string, content = `text of ${clientMsgId}`): SendCommand {
