@@ -37,6 +37,26 @@ describe("connecting", () => {
     expect(clock.keepsAlive).toBe(false);
   });
 
+  test("a socket that fails without a close event, as Node's do, counts as closed, once", async ({ expect }) => {
+    const { server, chat, clock } = await online();
+    server.socket.closes(1006);
+    clock.pass(150);
+    const refused = server.socket;
+    refused.isRefused();
+    const { retryAt } = chat.connection.get();
+    expect(chat.connection.get()).toMatchObject({ state: "reconnecting" });
+    expect((retryAt ?? 0) - clock.now()).toBeLessThan(2_000);
+    // Where one comes after all, it says nothing new.
+    refused.closes(1006);
+    expect(chat.connection.get().retryAt).toBe(retryAt);
+    clock.pass(2_000);
+    expect(server.sockets).toHaveLength(3);
+    // Of a socket that was open, only the close event tells.
+    server.socket.greets();
+    server.socket.isRefused();
+    expect(chat.connection.get().state).toBe("online");
+  });
+
   test("what an older socket still says is not heard", async ({ expect }) => {
     const { server, chat, clock } = await online();
     const seen: number[] = [];

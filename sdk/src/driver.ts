@@ -124,7 +124,15 @@ export class Driver {
     const socket = new WebSocket(socketUrl + path + query, [SUBPROTOCOL, TOKEN_PREFIX + token]);
     this.#sockets.set(link, socket);
     const current = (): boolean => this.#generations.get(link) === generation;
+    let isOpen = false;
+    const ended = (code: number): void => {
+      if (current() && this.#sockets.get(link) === socket) {
+        this.#sockets.delete(link);
+        this.step((core, now) => core.socketClosed(link, code, now));
+      }
+    };
     socket.addEventListener("open", () => {
+      isOpen = true;
       if (current()) {
         this.step((core, now) => core.socketOpened(link, now));
       }
@@ -134,14 +142,13 @@ export class Driver {
         this.#received(link, event.data);
       }
     });
-    socket.addEventListener("close", (event) => {
-      if (current()) {
-        this.#sockets.delete(link);
-        this.step((core, now) => core.socketClosed(link, event.code, now));
+    socket.addEventListener("close", (event) => ended(event.code));
+    socket.addEventListener("error", () => {
+      // The close event that follows an open socket says all that can be known. Node 22 has none for a server that is not there.
+      if (!isOpen) {
+        ended(ABNORMAL);
       }
     });
-    // The close event that follows says all that can be known.
-    socket.addEventListener("error", () => undefined);
   }
 
   /** No socket without a token. A dead session has told the core itself. */

@@ -50,6 +50,11 @@ export class FakeSocket implements SocketLike {
     this.#handlers.message.forEach((listener) => listener({ data }));
   }
 
+  /** As in Node 22, when nobody listens there: no close event comes. */
+  isRefused(): void {
+    this.#handlers.error.forEach((listener) => listener());
+  }
+
   closes(code: number, reason = ""): void {
     this.closedBy = "server";
     this.readyState = 3;
