@@ -19,14 +19,18 @@ export function integer(name: string, { min, max, preset }: { min: number; max: 
   });
 }
 
-/** Entries between commas; spaces around them do not count. */
-export function list() {
-  return whole.transform((given) =>
-    (given ?? "")
+/** Entries between commas; spaces around them do not count. A list of nothing but commas is a mistake: it would mean "everybody". */
+export function list(name: string) {
+  return whole.transform((given, context) => {
+    const entries = (given ?? "")
       .split(",")
       .map((entry) => entry.trim())
-      .filter((entry) => entry !== ""),
-  );
+      .filter((entry) => entry !== "");
+    if (entries.length === 0 && given?.includes(",") === true) {
+      context.addIssue({ code: "custom", message: `${name} must have something between its commas.` });
+    }
+    return entries;
+  });
 }
 
 /** `on` or `off` (the preset). */

@@ -69,6 +69,14 @@ describe("settings", () => {
     expect(settings.mysql).toMatchObject({ users: [{ name: "app", password: "a:b" }], tls: { ca: undefined } });
   });
 
+  it("take no list of nothing but commas: without credentials everybody would be let in", ({ expect }) => {
+    for (const name of ["BRIDGE_REDIS_TOKENS", "BRIDGE_SQL_USERS", "BRIDGE_KAFKA_USERS"]) {
+      expect(problemsOf({ REDIS_URL: "redis://localhost", [name]: " , " })).toEqual([
+        `${name} must have something between its commas.`,
+      ]);
+    }
+  });
+
   it("refuse to listen beyond this machine without credentials", ({ expect }) => {
     const engines = { REDIS_URL: "redis://r", MYSQL_URL: "mysql://h/db", KAFKA_BROKERS: "k:9092" };
     for (const host of ["0.0.0.0", "::", "10.0.0.1", "bridge.example", "127.example"]) {

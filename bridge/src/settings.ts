@@ -96,7 +96,7 @@ const Fields = z.object({
   REDIS_CA_FILE: text(""),
   REDIS_COMMAND_TIMEOUT_MS: integer("REDIS_COMMAND_TIMEOUT_MS", { min: 1, max: 600_000, preset: 5_000 }),
   REDIS_MAX_REPLIES_BYTES: integer("REDIS_MAX_REPLIES_BYTES", { min: 1024, max: 1e9, preset: MAX_REPLIES_BYTES }),
-  BRIDGE_REDIS_TOKENS: list(),
+  BRIDGE_REDIS_TOKENS: list("BRIDGE_REDIS_TOKENS"),
   MYSQL_URL: optionalUrl("MYSQL_URL", ["mysql:"]),
   MYSQL_TLS: flag("MYSQL_TLS"),
   MYSQL_CA_FILE: text(""),
@@ -110,7 +110,7 @@ const Fields = z.object({
     max: 3_600_000,
     preset: TRANSACTION_TIMEOUT_MS,
   }),
-  BRIDGE_SQL_USERS: list(),
+  BRIDGE_SQL_USERS: list("BRIDGE_SQL_USERS"),
   ...kafkaFields,
 });
 

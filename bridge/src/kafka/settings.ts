@@ -46,7 +46,7 @@ const DAY_MS = 24 * 60 * 60 * 1000;
 const MIB = 1024 * 1024;
 
 export const kafkaFields = {
-  KAFKA_BROKERS: list(),
+  KAFKA_BROKERS: list("KAFKA_BROKERS"),
   KAFKA_CLIENT_ID: text("gochat-bridge"),
   KAFKA_TLS: flag("KAFKA_TLS"),
   KAFKA_CA_FILE: text(""),
@@ -58,11 +58,11 @@ export const kafkaFields = {
   KAFKA_TOPIC_PARTITIONS: integer("KAFKA_TOPIC_PARTITIONS", { min: 1, max: 10_000, preset: 12 }),
   KAFKA_TOPIC_REPLICAS: integer("KAFKA_TOPIC_REPLICAS", { min: 1, max: 10, preset: 1 }),
   KAFKA_TOPIC_RETENTION_MS: integer("KAFKA_TOPIC_RETENTION_MS", { min: 60_000, max: 1e12, preset: 7 * DAY_MS }),
-  BRIDGE_KAFKA_USERS: list(),
+  BRIDGE_KAFKA_USERS: list("BRIDGE_KAFKA_USERS"),
   BRIDGE_KAFKA_MAX_INSTANCES: integer("BRIDGE_KAFKA_MAX_INSTANCES", { min: 1, max: 1_000, preset: 50 }),
   BRIDGE_WORKER_URL: optionalUrl("BRIDGE_WORKER_URL", ["http:", "https:"]),
   BRIDGE_SECRET: text(""),
-  BRIDGE_GROUPS: list(),
+  BRIDGE_GROUPS: list("BRIDGE_GROUPS"),
   BRIDGE_MAX_TRIES: integer("BRIDGE_MAX_TRIES", { min: 1, max: 1_000, preset: 10 }),
   BRIDGE_BATCH_RECORDS: integer("BRIDGE_BATCH_RECORDS", { min: 1, max: 10_000, preset: 200 }),
   BRIDGE_BATCH_BYTES: integer("BRIDGE_BATCH_BYTES", { min: 1_024, max: 50_000_000, preset: 2_000_000 }),
