@@ -3,13 +3,17 @@
  * `npm test -- lint unit` runs only those. All steps run even when one fails; the last line sums the tests up, where a
  * step that is not made of tests counts as one failure when it fails.
  */
-import { interruptRun, runCheck, runProject, summarize } from "./testRuns.ts";
+import { interruptRun, type Outcome, runCheck, runProject, summarize } from "./testRuns.ts";
 
 const CHECKS = ["format", "lint", "types", "drift", "docs:links"];
-/** Projects of vitest.config.ts. */
-const PROJECTS = ["unit", "workers", "simulation", "e2e", "chaos"];
+/** Projects of vitest.config.ts that take all that the machine has. */
+const BUSY = ["unit", "workers"];
+/** One after the other. Its tests wait more than they work: what they leave of the machine is enough for those beside them. */
+const WAITING = ["e2e", "chaos"];
+/** With no more of the machine than nobody else wants. */
+const BESIDE = ["simulation"];
 
-const known = [...CHECKS, ...PROJECTS];
+const known = [...CHECKS, ...BUSY, ...BESIDE, ...WAITING];
 const asked = process.argv.slice(2);
 const unknown = asked.filter((step) => !known.includes(step));
 if (unknown.length > 0) {
@@ -18,8 +22,18 @@ if (unknown.length > 0) {
 }
 
 process.on("SIGTERM", interruptRun);
-const outcomes = [];
-for (const step of known.filter((one) => asked.length === 0 || asked.includes(one))) {
-  outcomes.push(await (PROJECTS.includes(step) ? runProject(step) : runCheck(step, "npm", ["run", "--silent", step])));
+const wanted = (steps: readonly string[]): string[] =>
+  steps.filter((step) => asked.length === 0 || asked.includes(step));
+const outcomes: Outcome[] = [];
+for (const step of wanted(CHECKS)) {
+  outcomes.push(await runCheck(step, "npm", ["run", "--silent", step]));
 }
+for (const step of wanted(BUSY)) {
+  outcomes.push(await runProject(step));
+}
+const beside = wanted(BESIDE).map((step) => runProject(step, { aside: true, modest: true }));
+for (const step of wanted(WAITING)) {
+  outcomes.push(await runProject(step));
+}
+outcomes.push(...(await Promise.all(beside)));
 process.exitCode = summarize(outcomes).failed === 0 ? 0 : 1;

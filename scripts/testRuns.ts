@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { constants, setPriority, tmpdir } from "node:os";
 import { join, relative } from "node:path";
 
 const ROOT = join(import.meta.dirname, "..");
@@ -37,12 +37,14 @@ export interface ProjectOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** It runs beside another: what it says goes to the terminal when it has ended, in one piece. */
   readonly aside?: boolean;
+  /** It gets no more of the processors than nobody else wants. */
+  readonly modest?: boolean;
 }
 
 /** Runs a project; what it says goes to the terminal. */
 export async function runProject(
   step: string,
-  { args = [], env = {}, aside = false }: ProjectOptions = {},
+  { args = [], env = {}, aside = false, modest = false }: ProjectOptions = {},
 ): Promise<Outcome> {
   const folder = mkdtempSync(join(tmpdir(), "gochat-report-"));
   const file = join(folder, "report.json");
@@ -50,7 +52,7 @@ export async function runProject(
   const began = begin(aside ? `${step}, beside the others; what it says comes when it has ended` : step);
   const vitest = join(ROOT, "node_modules/.bin/vitest");
   const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${file}`];
-  const code = await run(vitest, ["run", "--project", step, ...reporters, ...args], env, said);
+  const code = await run(vitest, ["run", "--project", step, ...reporters, ...args], env, { into: said, modest });
   const report = reportIn(file);
   if (said !== undefined) {
     process.stdout.write(`\n=== what ${step} said\n${readFileSync(said, "utf8")}`);
@@ -126,15 +128,18 @@ export function interruptRun(): void {
   }
 }
 
-/**
- * @param into the file that takes what it says, instead of the terminal
- * @returns its exit code; null when a signal ended it
- */
+interface RunOptions {
+  /** The file that takes what it says, instead of the terminal. */
+  readonly into?: string | undefined;
+  readonly modest?: boolean;
+}
+
+/** @returns its exit code; null when a signal ended it */
 export async function run(
   command: string,
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
-  into?: string,
+  { into, modest = false }: RunOptions = {},
 ): Promise<number | null> {
   const out = into === undefined ? "inherit" : openSync(into, "w");
   const child = spawn(command, args, { cwd: ROOT, stdio: ["ignore", out, out], env: { ...process.env, ...env } });
@@ -142,6 +147,10 @@ export async function run(
     closeSync(out);
   }
   running.add(child);
+  if (modest && child.pid !== undefined) {
+    // What it starts inherits that.
+    setPriority(child.pid, constants.priority.PRIORITY_LOW);
+  }
   const [code] = await once(child, "exit");
   running.delete(child);
   return typeof code === "number" ? code : null;
