@@ -31,7 +31,9 @@ for (const step of wanted(CHECKS)) {
 for (const step of wanted(BUSY)) {
   outcomes.push(await runProject(step));
 }
-const beside = wanted(BESIDE).map((step) => runProject(step, { aside: true, modest: true }));
+// Alone it speaks as it goes, and takes what it can.
+const aside = wanted(WAITING).length > 0;
+const beside = wanted(BESIDE).map((step) => runProject(step, { aside, modest: aside }));
 for (const step of wanted(WAITING)) {
   outcomes.push(await runProject(step));
 }

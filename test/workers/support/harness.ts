@@ -1,6 +1,6 @@
 /** What the tests inside workerd share: people, rooms, a clock that jumps, consumers called by hand. */
 import { env } from "cloudflare:workers";
-import { evictDurableObject, createExecutionContext, createMessageBatch, getQueueResult } from "cloudflare:test";
+import { createExecutionContext, createMessageBatch, evictDurableObject, getQueueResult } from "cloudflare:test";
 import { vi } from "vitest";
 import type { Actor, SendCommand } from "../../../src/domain/commands.ts";
 import { DIRECT, GROUP, WORLD_ROOM_ID, type StoredMessage } from "../../../src/domain/records.ts";

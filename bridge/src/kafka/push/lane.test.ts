@@ -148,6 +148,6 @@ describe("a lane", () => {
     expect(asked).toBeGreaterThan(10 + LIMITS.maxTries);
     const waiting = laneWith(1, { ...LIMITS, keepsFailed: true });
     const waits = Array.from({ length: 10 }, () => waiting.settle(waiting.next(), failed(0), 1).waitMs);
-    expect([waits[0], waits.at(-1)]).toEqual([250, 15_000]);
+    expect([waits[0], waits.at(-1)]).toEqual([250, 5_000]);
   });
 });

@@ -127,7 +127,7 @@ export class Lane {
         }
         this.#remove(sent.filter((record) => !failed.includes(record)));
         if (this.#limits.keepsFailed === true) {
-          return { deadLetters: [], waitMs: waitMs(++this.#failures, TRY_CAP_MS, outcome.retryAfterMs, chance) };
+          return this.settle(failed, { kind: "unavailable", retryAfterMs: outcome.retryAfterMs }, chance);
         }
         return this.#blame(failed, outcome.retryAfterMs, chance);
       }

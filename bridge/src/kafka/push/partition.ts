@@ -23,11 +23,6 @@ const REFUSALS: Readonly<Record<number, string>> = {
   404: "the worker takes no records: BRIDGE_WORKER_URL must be its address, and BUS=kafka be set there",
 };
 
-/** By topic. */
-const BURIED: Readonly<Record<string, string>> = {
-  [DEAD_LETTER_TOPIC]: "a dead letter that the worker refuses was dropped",
-};
-
 export class PartitionPush {
   readonly topic: string;
   readonly partition: number;
@@ -131,13 +126,11 @@ export class PartitionPush {
           this.lane.bury([record]);
           this.#deps.metrics.deadLetters.inc({ group, topic });
           const offset = String(record.offset);
-          this.#deps.log("error", BURIED[topic] ?? "a record became a dead letter", {
-            group,
-            topic,
-            partition,
-            offset,
-            status,
-          });
+          const isLetter = topic === DEAD_LETTER_TOPIC;
+          const message = isLetter
+            ? "a dead letter that the worker refuses was dropped"
+            : "a record became a dead letter";
+          this.#deps.log("error", message, { group, topic, partition, offset, status });
           break;
         } catch {
           await this.#wait(BURY_AGAIN_MS);
